@@ -1,0 +1,35 @@
+EXTENSION   = pgcredit
+EXTVERSION := $(shell sed -n "s/^default_version *= *'\(.*\)'/\1/p" $(EXTENSION).control)
+MODULE_big  = $(EXTENSION)
+
+# Rooms in reading order; sql/NN_room.sql has the same order by its number.
+ROOMS = core crypto identity audit registry consent rating target
+PARTS = $(sort $(wildcard sql/[0-9][0-9]_*.sql))
+OBJS  = src/$(EXTENSION).o $(patsubst %.c,%.o,$(foreach r,$(ROOMS),$(sort $(wildcard src/$(r)/*.c))))
+
+DATA        = $(wildcard sql/$(EXTENSION)--*.sql)
+DATA_built  = $(EXTENSION)--$(EXTVERSION).sql
+EXTRA_CLEAN = $(DATA_built) results output_iso regression.diffs regression.out tmp_check
+PG_CPPFLAGS = -I$(srcdir)/src -DPGCREDIT_VERSION='"$(EXTVERSION)"'
+SHLIB_LINK  = -lsodium
+
+# A test is a file in its folder: what is there is run, so none can be forgotten.
+REGRESS        = $(patsubst test/sql/%.sql,%,$(sort $(wildcard test/sql/*.sql)))
+REGRESS_OPTS   = --inputdir=test
+ISOLATION      = $(patsubst test/specs/%.spec,%,$(sort $(wildcard test/specs/*.spec)))
+ISOLATION_OPTS = --inputdir=test --outputdir=.
+TAP_TESTS      = 1
+PROVE_TESTS    = test/t/*.pl
+
+PG_CONFIG ?= pg_config
+PGXS := $(shell $(PG_CONFIG) --pgxs)
+ifeq ($(wildcard $(PGXS)),)
+$(error PGXS is missing: install postgresql-server-dev-NN (Debian) or your distribution's server headers, or set PG_CONFIG)
+endif
+include $(PGXS)
+
+# PGXS tracks no header dependencies.
+$(OBJS): $(wildcard src/*.h src/*/*.h)
+
+$(DATA_built): $(PARTS) $(EXTENSION).control
+	cat $(PARTS) > $@

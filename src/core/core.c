@@ -1,0 +1,137 @@
+/*
+ * core.c
+ *		Catalogue look-ups and identity that every room shares.
+ */
+#include "postgres.h"
+
+#include "access/htup_details.h"
+#include "catalog/namespace.h"
+#include "catalog/pg_namespace.h"
+#include "fmgr.h"
+#include "miscadmin.h"
+#include "utils/builtins.h"
+#include "utils/lsyscache.h"
+#include "utils/syscache.h"
+
+#include "core/core.h"
+
+PG_FUNCTION_INFO_V1(pgcredit_calling_role_sql);
+PG_FUNCTION_INFO_V1(pgcredit_version);
+
+/*
+ * Oid of schema credit.  Raises undefined_schema unless missing_ok, then
+ * returns InvalidOid.
+ */
+Oid
+pgcredit_schema_oid(bool missing_ok)
+{
+	return get_namespace_oid("credit", missing_ok);
+}
+
+/*
+ * Oid of a table, index or sequence of schema credit, found by name each time
+ * so that it is right again after DROP and CREATE EXTENSION.  Raises
+ * undefined_table unless missing_ok, then returns InvalidOid.
+ */
+Oid
+pgcredit_relation_oid(const char *name, bool missing_ok)
+{
+	Oid			nsp = pgcredit_schema_oid(missing_ok);
+	Oid			rel = OidIsValid(nsp) ? get_relname_relid(name, nsp) : InvalidOid;
+
+	if (!OidIsValid(rel) && !missing_ok)
+		ereport(ERROR,
+				(errcode(ERRCODE_UNDEFINED_TABLE),
+				 errmsg("relation \"credit.%s\" does not exist", name),
+				 errhint("Create the extension with CREATE EXTENSION pgcredit.")));
+	return rel;
+}
+
+/*
+ * The owner of schema credit, who owns every object of the extension.
+ */
+static Oid
+extension_owner(void)
+{
+	Oid			nsp = pgcredit_schema_oid(false);
+	HeapTuple	tuple = SearchSysCache1(NAMESPACEOID, ObjectIdGetDatum(nsp));
+	Oid			owner;
+
+	if (!HeapTupleIsValid(tuple))
+		elog(ERROR, "cache lookup failed for schema %u", nsp);
+	owner = ((Form_pg_namespace) GETSTRUCT(tuple))->nspowner;
+	ReleaseSysCache(tuple);
+	return owner;
+}
+
+/*
+ * The role on whose behalf we act: the current role, as SET ROLE left it.
+ *
+ * Inside one of our SECURITY DEFINER functions the current role is the owner
+ * of the extension; the caller is then the role outside of all such functions.
+ * Inside somebody else's definer function it is that function's owner, so a
+ * wrapper cannot borrow the identity of whoever calls it.  A GUC never counts:
+ * anyone who can run SQL can set one.
+ */
+Oid
+pgcredit_calling_role(void)
+{
+	Oid			current = GetUserId();
+
+	if (InLocalUserIdChange() && current == extension_owner())
+		return GetOuterUserId();
+	return current;
+}
+
+/*
+ * Act as the owner of the extension until pgcredit_owner_end, for reading and
+ * writing our own tables on behalf of a role that has no right on them.  An
+ * error in between restores the role with the (sub)transaction.
+ */
+void
+pgcredit_owner_begin(PgcreditOwner *saved)
+{
+	GetUserIdAndSecContext(&saved->userid, &saved->sec_context);
+	SetUserIdAndSecContext(extension_owner(),
+						   saved->sec_context | SECURITY_LOCAL_USERID_CHANGE |
+						   SECURITY_NOFORCE_RLS);
+}
+
+void
+pgcredit_owner_end(const PgcreditOwner *saved)
+{
+	SetUserIdAndSecContext(saved->userid, saved->sec_context);
+}
+
+/*
+ * Raise object_not_in_prerequisite_state: "what" (the start of a sentence,
+ * such as "recording an access") needs shared memory or the writer.
+ */
+void
+pgcredit_require_preloaded(const char *what)
+{
+	ereport(ERROR,
+			(errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
+			 errmsg("%s needs pgcredit to be preloaded", what),
+			 errhint("Add pgcredit to shared_preload_libraries and restart the server.")));
+}
+
+/*
+ * credit.calling_role() returns regrole: see pgcredit_calling_role.
+ */
+Datum
+pgcredit_calling_role_sql(PG_FUNCTION_ARGS)
+{
+	PG_RETURN_OID(pgcredit_calling_role());
+}
+
+/*
+ * credit.version() returns text: the version of the loaded library, which
+ * differs from the installed extension's between an upgrade of the package and
+ * ALTER EXTENSION pgcredit UPDATE.
+ */
+Datum
+pgcredit_version(PG_FUNCTION_ARGS)
+{
+	PG_RETURN_TEXT_P(cstring_to_text(PGCREDIT_VERSION));
+}
