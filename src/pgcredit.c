@@ -8,6 +8,7 @@
 #include "fmgr.h"
 
 #include "core/core.h"
+#include "crypto/crypto.h"
 
 PG_MODULE_MAGIC;
 
@@ -16,4 +17,5 @@ void		_PG_init(void);
 void
 _PG_init(void)
 {
+	pgcredit_crypto_init();
 }

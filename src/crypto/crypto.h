@@ -15,12 +15,20 @@
 typedef enum PgcreditKeyUse
 {
 	PGCREDIT_KEY_RESIDENT_DIGEST = 1,	/* look-up of resident identity numbers */
-	PGCREDIT_KEY_RESIDENT_SEAL = 2	/* their sealed values */
+	PGCREDIT_KEY_RESIDENT_SEAL = 2, /* their sealed values */
+	PGCREDIT_KEY_NAME = 3		/* credit.key_id() */
 } PgcreditKeyUse;
 
-/* Defines pgcredit.key_file and pgcredit.key_command; reads the key. */
+#define PGCREDIT_KEY_USE_LAST PGCREDIT_KEY_NAME
+
+/*
+ * Starts libsodium in every process.  While the library is preloaded also
+ * defines pgcredit.key_file and pgcredit.key_command and reads the key, and
+ * ends the server's start with FATAL when that cannot be done.
+ */
 extern void pgcredit_crypto_init(void);
 
+/* len bytes from the operating system's generator, fit for keys and salts. */
 extern void pgcredit_random(void *out, size_t len);
 extern void pgcredit_sha256(const void *data, size_t len,
 							uint8 out[PGCREDIT_HASH_BYTES]);
@@ -28,7 +36,27 @@ extern void pgcredit_sha256(const void *data, size_t len,
 /* Unpadded base64url of len bytes, palloc'd, NUL-terminated. */
 extern char *pgcredit_base64url(const void *data, size_t len);
 
+/* Zeroes a buffer that held something secret; not optimised away. */
+extern void pgcredit_memzero(void *buf, size_t len);
+
+/* Whether this server has a key; never raises. */
 extern bool pgcredit_key_loaded(void);
+
+/*
+ * These three need the key.  Without one they raise PC201, and 55000 when the
+ * library is not preloaded.
+ *
+ * keyed_hash: 32 bytes, the same for the same data, use and key.
+ *
+ * seal: palloc'd; the same data gives another value each time.  The associated
+ * data ad (adlen may be 0) binds the value to its place, such as the kind and
+ * the row it belongs to; it is not stored.
+ *
+ * unseal: palloc'd; sealed must be detoasted, a short header is fine.  Raises
+ * PC202 when the value was changed, cut, put in another place or sealed under
+ * another key.  The caller wipes the result with pgcredit_memzero as soon as
+ * it can.
+ */
 extern void pgcredit_keyed_hash(PgcreditKeyUse use, const void *data, size_t len,
 								uint8 out[PGCREDIT_HASH_BYTES]);
 extern bytea *pgcredit_seal(PgcreditKeyUse use, const void *data, size_t len,
