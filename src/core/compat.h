@@ -13,11 +13,44 @@
 #error "pgcredit needs PostgreSQL 15 or newer"
 #endif
 
-#if PG_VERSION_NUM < 160000
-#include "utils/builtins.h"
-#endif
+#include "catalog/pg_database.h"
+#include "executor/executor.h"
+#include "miscadmin.h"
+#include "storage/proc.h"
+#include "utils/acl.h"
 #if PG_VERSION_NUM >= 160000
 #include "varatt.h"
 #endif
+
+/* Index of this process in ProcGlobal->allProcs. */
+static inline int
+pgcredit_my_procno(void)
+{
+#if PG_VERSION_NUM >= 170000
+	return MyProcNumber;
+#else
+	return MyProc->pgprocno;
+#endif
+}
+
+static inline bool
+pgcredit_owns_database(Oid dbid, Oid role)
+{
+#if PG_VERSION_NUM >= 160000
+	return object_ownercheck(DatabaseRelationId, dbid, role);
+#else
+	return pg_database_ownercheck(dbid, role);
+#endif
+}
+
+static inline void
+pgcredit_insert_index_entries(ResultRelInfo *rri, TupleTableSlot *slot, EState *estate)
+{
+#if PG_VERSION_NUM >= 160000
+	(void) ExecInsertIndexTuples(rri, slot, estate, false, false, NULL, NIL, false);
+#else
+	(void) ExecInsertIndexTuples(rri, slot, estate, false, false, NULL, NIL);
+#endif
+}
 
 #endif							/* PGCREDIT_COMPAT_H */

@@ -1,0 +1,67 @@
+/*
+ * audit_internal.h
+ *		Shared between the files of the audit room only.
+ */
+#ifndef PGCREDIT_AUDIT_INTERNAL_H
+#define PGCREDIT_AUDIT_INTERNAL_H
+
+#include "nodes/pg_list.h"
+#include "storage/proc.h"
+
+#include "audit/audit.h"
+
+/* What the writer takes out of the ring: one entry of one waiting backend. */
+typedef struct QueueItem
+{
+	uint32		size;			/* of the whole item in the ring, MAXALIGNed */
+	int			procno;			/* whose waiter to answer */
+	uint64		ticket;			/* which of its requests */
+	uint32		prefix_len;
+	uint32		suffix_len;
+	/* prefix and suffix bytes follow */
+} QueueItem;
+
+#define QUEUE_ITEM_PREFIX(item) ((char *) (item) + MAXALIGN(sizeof(QueueItem)))
+#define QUEUE_ITEM_SUFFIX(item) (QUEUE_ITEM_PREFIX(item) + (item)->prefix_len)
+
+/* queue.c, the writer's side; "slot" is an index that pgcredit_queue_claim gave */
+extern bool pgcredit_audit_preloaded(void);
+extern int	pgcredit_queue_claim(Oid dbid);
+extern void pgcredit_queue_release(int slot, bool forget);
+typedef enum QueueSummons
+{
+	SUMMONS_NONE,
+	SUMMONS_LEAVE,				/* somebody wants the database to itself */
+	SUMMONS_RECHECK				/* the extension may have been dropped */
+} QueueSummons;
+
+extern QueueSummons pgcredit_queue_summons(int slot);
+extern bool pgcredit_queue_take_outbox_flag(int slot);
+extern Size pgcredit_queue_take(int slot, char *batch, Size batch_size, int *n_items);
+extern void pgcredit_queue_answer(const QueueItem *item, uint64 seq, int sqlstate);
+extern void pgcredit_queue_count(int slot, int64 entries, int64 bytes);
+
+/* queue.c, the launcher's side */
+extern void pgcredit_launcher_register_pid(void);
+extern List *pgcredit_queue_databases_to_start(void);
+
+/* queue.c, requests of ordinary backends */
+extern void pgcredit_queue_request_writer(Oid dbid);
+extern void pgcredit_queue_flag_outbox(Oid dbid);
+extern void pgcredit_queue_wake_writer(Oid dbid);
+extern bool pgcredit_queue_bar(Oid dbid);
+extern void pgcredit_queue_unbar(Oid dbid, bool forget);
+
+/* transaction.c */
+extern void pgcredit_audit_transaction_init(void);
+extern void pgcredit_audit_hooks_init(void);
+extern void pgcredit_audit_note_outbox(void);
+
+/* worker entry points, found by name by the postmaster */
+extern PGDLLEXPORT void pgcredit_launcher_main(Datum arg);
+extern PGDLLEXPORT void pgcredit_writer_main(Datum arg);
+extern void pgcredit_launcher_register(void);
+
+extern bool pgcredit_extension_installed(void);
+
+#endif							/* PGCREDIT_AUDIT_INTERNAL_H */

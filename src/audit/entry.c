@@ -1,0 +1,148 @@
+/*
+ * entry.c
+ *		The bytes of an entry: JSON in the canonical form of RFC 8785, version 1.
+ *
+ * Members in the order of their names, no white space, strings with the
+ * shortest escapes, numbers only integers below 2^53.  The server encoding is
+ * UTF-8 (the install script sees to it), so strings are copied as they are.
+ * These bytes are what the tree is built over: a change of meaning takes a new
+ * "version".
+ */
+#include "postgres.h"
+
+#include "datatype/timestamp.h"
+#include "pgtime.h"
+#include "port/pg_bswap.h"
+#include "utils/timestamp.h"
+
+#include "audit/audit_internal.h"
+#include "core/core.h"
+#include "crypto/crypto.h"
+
+/*
+ * Start an entry; the caller then appends the members that sort before
+ * "recorded", each by pgcredit_json_name and a value.
+ */
+void
+pgcredit_entry_begin(PgcreditEntry *entry)
+{
+	initStringInfo(&entry->prefix);
+	initStringInfo(&entry->suffix);
+	appendStringInfoChar(&entry->prefix, '{');
+}
+
+/*
+ * From here on members go into entry->suffix: those that sort after "seq".
+ */
+void
+pgcredit_entry_middle(PgcreditEntry *entry)
+{
+	appendStringInfoChar(&entry->prefix, ',');
+}
+
+/*
+ * The last member is the same in every entry.
+ */
+void
+pgcredit_entry_end(PgcreditEntry *entry)
+{
+	appendStringInfoString(&entry->suffix, ",\"version\":1}");
+}
+
+/*
+ * A member's name and its colon, with the comma that separates it from the
+ * member before.  Names are ours and need no escape.
+ */
+void
+pgcredit_json_name(StringInfo buf, const char *name)
+{
+	if (buf->len == 0 || buf->data[buf->len - 1] != '{')
+		appendStringInfoChar(buf, ',');
+	appendStringInfo(buf, "\"%s\":", name);
+}
+
+void
+pgcredit_json_string(StringInfo buf, const char *value)
+{
+	appendStringInfoChar(buf, '"');
+	for (const unsigned char *p = (const unsigned char *) value; *p; p++)
+	{
+		switch (*p)
+		{
+			case '"':
+				appendStringInfoString(buf, "\\\"");
+				break;
+			case '\\':
+				appendStringInfoString(buf, "\\\\");
+				break;
+			case '\b':
+				appendStringInfoString(buf, "\\b");
+				break;
+			case '\t':
+				appendStringInfoString(buf, "\\t");
+				break;
+			case '\n':
+				appendStringInfoString(buf, "\\n");
+				break;
+			case '\f':
+				appendStringInfoString(buf, "\\f");
+				break;
+			case '\r':
+				appendStringInfoString(buf, "\\r");
+				break;
+			default:
+				if (*p < 0x20)
+					appendStringInfo(buf, "\\u%04x", *p);
+				else
+					appendStringInfoChar(buf, (char) *p);
+		}
+	}
+	appendStringInfoChar(buf, '"');
+}
+
+/*
+ * A point in time as RFC 3339 in UTC with six digits of the second, so that
+ * order of strings is order of time.
+ */
+void
+pgcredit_json_time(StringInfo buf, TimestampTz value)
+{
+	struct pg_tm tm;
+	fsec_t		fsec;
+
+	if (TIMESTAMP_NOT_FINITE(value))
+	{
+		pgcredit_json_string(buf, TIMESTAMP_IS_NOBEGIN(value) ? "-infinity" : "infinity");
+		return;
+	}
+	if (timestamp2tm(value, NULL, &tm, &fsec, NULL, NULL) != 0)
+		ereport(ERROR,
+				(errcode(ERRCODE_DATETIME_VALUE_OUT_OF_RANGE),
+				 errmsg("timestamp out of range")));
+	appendStringInfo(buf, "\"%04d-%02d-%02dT%02d:%02d:%02d.%06dZ\"",
+					 tm.tm_year, tm.tm_mon, tm.tm_mday,
+					 tm.tm_hour, tm.tm_min, tm.tm_sec, (int) fsec);
+}
+
+/*
+ * How a subject stands in the log: base64url of SHA-256 over its salt and its
+ * id (eight bytes, big endian), palloc'd.  Who has the salt can find a
+ * subject's entries; without it they say nothing about whom.
+ */
+char *
+pgcredit_subject_token(int64 subject_id, const bytea *salt)
+{
+	uint8		input[64 + sizeof(uint64)];
+	uint8		hash[PGCREDIT_HASH_BYTES];
+	Size		len = VARSIZE_ANY_EXHDR(salt);
+	uint64		id = pg_hton64((uint64) subject_id);
+
+	if (len > 64)
+		ereport(ERROR,
+				(errcode(ERRCODE_DATA_EXCEPTION),
+				 errmsg("salt of subject " INT64_FORMAT " is too long", subject_id)));
+	memcpy(input, VARDATA_ANY(salt), len);
+	memcpy(input + len, &id, sizeof(id));
+	pgcredit_sha256(input, len + sizeof(id), hash);
+	return pgcredit_base64url(hash, sizeof(hash));
+}
