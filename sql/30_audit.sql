@@ -41,6 +41,14 @@ CREATE FUNCTION credit.audit_write() RETURNS trigger
     AS 'MODULE_PATHNAME', 'pgcredit_audit_write' LANGUAGE C;
 COMMENT ON FUNCTION credit.audit_write() IS 'statement trigger: one log entry for each statement that wrote the table, if it commits (写入留痕)';
 
+CREATE FUNCTION credit._audit_note(details jsonb) RETURNS void
+    AS 'MODULE_PATHNAME', 'pgcredit_audit_note' LANGUAGE C VOLATILE STRICT;
+COMMENT ON FUNCTION credit._audit_note(jsonb) IS 'leaves an entry with these members in the log if the transaction commits (写入日志条目)';
+
+CREATE FUNCTION credit._subject_token(subject_id bigint, salt bytea) RETURNS text
+    AS 'MODULE_PATHNAME', 'pgcredit_subject_token_sql' LANGUAGE C IMMUTABLE STRICT PARALLEL SAFE;
+COMMENT ON FUNCTION credit._subject_token(bigint, bytea) IS 'how a subject stands in the log: base64url of SHA-256(salt || id) (主体令牌)';
+
 CREATE FUNCTION credit._start_writer() RETURNS void
     AS 'MODULE_PATHNAME', 'pgcredit_start_writer' LANGUAGE C VOLATILE;
 COMMENT ON FUNCTION credit._start_writer() IS 'asks for this database''s audit writer when the transaction commits (启动日志写入进程)';
@@ -83,13 +91,14 @@ SELECT a.seq,
   FROM credit.audit_entry a
  CROSS JOIN LATERAL (SELECT a.entry::jsonb AS e OFFSET 0) j;
 COMMENT ON VIEW credit.audit_log IS 'the log, an entry a row, with its members as columns (审计日志查询)';
-COMMENT ON COLUMN credit.audit_log.subjects IS 'subjects as tokens, see credit.subject_token (信用主体令牌)';
+COMMENT ON COLUMN credit.audit_log.subjects IS 'subjects as tokens, see doc/reference/30_audit.md (信用主体令牌)';
 COMMENT ON COLUMN credit.audit_log.consents IS 'for each subject, the consents that were used (所依据的授权)';
 COMMENT ON COLUMN credit.audit_log.access IS 'the entries of one call of open_access or read share it (查询编号)';
 
 REVOKE ALL ON credit.audit_entry, credit.audit_outbox, credit.audit_log FROM PUBLIC;
 REVOKE ALL ON SEQUENCE credit.audit_outbox_id_seq FROM PUBLIC;
-REVOKE ALL ON FUNCTION credit._refuse_change(), credit.audit_write(), credit._start_writer(), credit._audit_table(regclass)
+REVOKE ALL ON FUNCTION credit._refuse_change(), credit.audit_write(), credit._audit_note(jsonb), credit._subject_token(bigint, bytea),
+                       credit._start_writer(), credit._audit_table(regclass)
     FROM PUBLIC;
 GRANT SELECT ON credit.audit_log TO credit_auditor;
 

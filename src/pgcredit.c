@@ -11,6 +11,7 @@
 #include "utils/guc.h"
 
 #include "audit/audit.h"
+#include "consent/consent.h"
 #include "core/core.h"
 #include "crypto/crypto.h"
 
@@ -46,10 +47,12 @@ _PG_init(void)
 {
 	pgcredit_crypto_init();
 	pgcredit_audit_init();
-	MarkGUCPrefixReserved("pgcredit");
+	pgcredit_consent_init();
 
+	/* Elsewhere the settings that need a start of the server are not known. */
 	if (!process_shared_preload_libraries_in_progress)
 		return;
+	MarkGUCPrefixReserved("pgcredit");
 	prev_shmem_request = shmem_request_hook;
 	shmem_request_hook = request_shared_memory;
 	prev_shmem_startup = shmem_startup_hook;

@@ -22,6 +22,7 @@
 #include "miscadmin.h"
 #include "port/pg_bswap.h"
 #include "utils/builtins.h"
+#include "utils/guc.h"
 #include "utils/inval.h"
 #include "utils/lsyscache.h"
 #include "utils/rel.h"
@@ -80,7 +81,8 @@ digest_bytes(RowDigest *digest, const void *data, uint32 len)
 
 /*
  * A row is the text form of its columns in order, each after its length in
- * four bytes, big endian; NULL is the length 0xFFFFFFFF alone.
+ * four bytes, big endian; NULL is the length 0xFFFFFFFF alone.  The settings
+ * of pin_text_forms hold.
  */
 static void
 digest_row(RowDigest *digest, TupleTableSlot *slot)
@@ -144,6 +146,25 @@ digest_rows(RowDigest *digest, Tuplestorestate *rows, TupleDesc desc)
 	ExecDropSingleTupleTableSlot(slot);
 }
 
+/*
+ * Settings that decide the text form of a value, the same for every session;
+ * the caller undoes them by AtEOXact_GUC.
+ */
+static int
+pin_text_forms(void)
+{
+	static const char *const forms[][2] = {
+		{"datestyle", "ISO"}, {"intervalstyle", "postgres"}, {"timezone", "UTC"},
+		{"extra_float_digits", "1"}, {"bytea_output", "hex"}
+	};
+	int			level = NewGUCNestLevel();
+
+	for (int k = 0; k < lengthof(forms); k++)
+		(void) set_config_option(forms[k][0], forms[k][1], PGC_USERSET, PGC_S_SESSION,
+								 GUC_ACTION_SAVE, true, 0, false);
+	return level;
+}
+
 static const char *
 operation_name(TriggerEvent event)
 {
@@ -196,6 +217,7 @@ pgcredit_audit_write(PG_FUNCTION_ARGS)
 	TriggerData *trigger = (TriggerData *) fcinfo->context;
 	RowDigest	digest = {0};
 	PgcreditEntry entry;
+	int			guc_level;
 
 	if (!CALLED_AS_TRIGGER(fcinfo) || !TRIGGER_FIRED_AFTER(trigger->tg_event) ||
 		!TRIGGER_FIRED_FOR_STATEMENT(trigger->tg_event))
@@ -206,6 +228,7 @@ pgcredit_audit_write(PG_FUNCTION_ARGS)
 	digest.ctx = pg_cryptohash_create(PG_SHA256);
 	if (digest.ctx == NULL || pg_cryptohash_init(digest.ctx) < 0)
 		elog(ERROR, "could not compute a digest");
+	guc_level = pin_text_forms();
 	if (trigger->tg_oldtable)
 		digest_rows(&digest, trigger->tg_oldtable, RelationGetDescr(trigger->tg_relation));
 	if (trigger->tg_newtable)
@@ -214,6 +237,7 @@ pgcredit_audit_write(PG_FUNCTION_ARGS)
 			digest.rows = 0;
 		digest_rows(&digest, trigger->tg_newtable, RelationGetDescr(trigger->tg_relation));
 	}
+	AtEOXact_GUC(false, guc_level);
 	if (digest.rows > 0 || TRIGGER_FIRED_BY_TRUNCATE(trigger->tg_event))
 	{
 		build_write_entry(&entry, trigger, &digest);

@@ -1,0 +1,528 @@
+/*
+ * access.c
+ *		Opening access: check against the latest snapshot, record, then grant.
+ *
+ * The order is the promise.  Consents are read with a snapshot taken inside
+ * the call, whatever the isolation level, so a revocation that committed
+ * before the call binds it (P2); the outcome, also a refusal, is in the log
+ * and durable before anything is granted (P1, P3); the access set is filled
+ * last, and credit.record shows a row only if the set has its pair.
+ *
+ * Who asks is the current role, see pgcredit_calling_role.
+ */
+#include "postgres.h"
+
+#include "access/transam.h"
+#include "access/xact.h"
+#include "catalog/pg_type.h"
+#include "common/hashfn.h"
+#include "funcapi.h"
+#include "mb/pg_wchar.h"
+#include "miscadmin.h"
+#include "utils/array.h"
+#include "utils/builtins.h"
+#include "utils/hsearch.h"
+#include "utils/memutils.h"
+#include "utils/snapmgr.h"
+
+#include "consent/consent_internal.h"
+#include "core/core.h"
+#include "crypto/crypto.h"
+
+PG_FUNCTION_INFO_V1(pgcredit_open_access_one);
+PG_FUNCTION_INFO_V1(pgcredit_open_access_many);
+
+/* Words of the caller go into the log no longer than this. */
+#define WORD_MAX 100
+
+const ReasonInfo pgcredit_reasons[] = {
+	[REASON_GRANTED] = {NULL, 0, NULL},
+	[REASON_NO_INSTITUTION] = {"no_institution", ERRCODE_PGCREDIT_NO_INSTITUTION,
+	"No institution is bound to the role."},
+	[REASON_INSTITUTION_SUSPENDED] = {"institution_suspended", ERRCODE_PGCREDIT_INSTITUTION_SUSPENDED,
+	"The institution is suspended."},
+	[REASON_UNKNOWN_PURPOSE] = {"unknown_purpose", ERRCODE_PGCREDIT_UNKNOWN_PURPOSE,
+	"credit.purpose does not have this purpose."},
+	[REASON_UNKNOWN_CATEGORY] = {"unknown_category", ERRCODE_PGCREDIT_UNKNOWN_CATEGORY,
+	"credit.category does not have this category."},
+	[REASON_UNKNOWN_SUBJECT] = {"unknown_subject", 0, NULL},
+	[REASON_NO_CONSENT] = {"no_consent", ERRCODE_PGCREDIT_NO_CONSENT,
+	"The subject has given this institution no consent."},
+	[REASON_CATEGORY_REFUSED] = {"category_refused", ERRCODE_PGCREDIT_CATEGORY_REFUSED,
+	"No consent of the subject covers this category."},
+	[REASON_PURPOSE_REFUSED] = {"purpose_refused", ERRCODE_PGCREDIT_PURPOSE_REFUSED,
+	"No consent of the subject for this category covers this purpose."},
+	[REASON_UNCOMMITTED] = {"consent_uncommitted", ERRCODE_PGCREDIT_CONSENT_UNCOMMITTED,
+	"The consent was given in this transaction, which may still be rolled back."},
+	[REASON_REVOKED] = {"consent_revoked", ERRCODE_PGCREDIT_CONSENT_REVOKED,
+	"The subject has revoked the consent."},
+	[REASON_NOT_STARTED] = {"consent_not_started", ERRCODE_PGCREDIT_CONSENT_NOT_STARTED,
+	"The consent is not in force yet."},
+	[REASON_EXPIRED] = {"consent_expired", ERRCODE_PGCREDIT_CONSENT_EXPIRED,
+	"The consent is not in force any more."},
+};
+
+/*
+ * What the caller is told.  A subject that does not exist is one that has given
+ * no consent; only the log says which, or ids could be tried out.
+ */
+static const ReasonInfo *
+told(Reason reason)
+{
+	return &pgcredit_reasons[reason == REASON_UNKNOWN_SUBJECT ? REASON_NO_CONSENT : reason];
+}
+
+/* A subject's place in the request, found by its id. */
+typedef struct SubjectPlace
+{
+	int64		subject_id;
+	int			place;
+} SubjectPlace;
+
+/* ---------------------------------------------------------------------------
+ * What is asked
+ * ---------------------------------------------------------------------------
+ */
+
+static void
+refuse_null(const char *what)
+{
+	ereport(ERROR,
+			(errcode(ERRCODE_NULL_VALUE_NOT_ALLOWED),
+			 errmsg("%s must not be null or empty", what)));
+}
+
+static char *
+clipped(const char *word)
+{
+	return pnstrdup(word, pg_mbcliplen(word, strlen(word), WORD_MAX));
+}
+
+/*
+ * Subjects in the order given, each once.  Places are left in *places for
+ * finding them again.
+ */
+static void
+take_subjects(Request *r, const int64 *ids, int n, HTAB **places)
+{
+	HASHCTL		ctl = {.keysize = sizeof(int64),.entrysize = sizeof(SubjectPlace),.hcxt = CurrentMemoryContext};
+
+	r->subject_ids = palloc_extended(Max(1, n) * sizeof(int64), MCXT_ALLOC_HUGE);
+	*places = hash_create("subjects of an access", n, &ctl,
+						  HASH_ELEM | HASH_BLOBS | HASH_CONTEXT);
+	for (int k = 0; k < n; k++)
+	{
+		bool		found;
+		SubjectPlace *place = hash_search(*places, &ids[k], HASH_ENTER, &found);
+
+		if (found)
+			continue;
+		place->place = r->n_subjects;
+		r->subject_ids[r->n_subjects++] = ids[k];
+	}
+	r->salts = palloc_extended(r->n_subjects * sizeof(bytea *), MCXT_ALLOC_HUGE | MCXT_ALLOC_ZERO);
+}
+
+/*
+ * Categories in the order given, each once; one that is not known keeps its
+ * word and has number 0.
+ */
+static void
+take_categories(Request *r, ArrayType *array)
+{
+	Datum	   *values;
+	bool	   *nulls;
+	int			n;
+
+	deconstruct_array(array, TEXTOID, -1, false, TYPALIGN_INT, &values, &nulls, &n);
+	if (n == 0)
+		refuse_null("categories");
+	if (n > MAX_CATEGORY)
+		ereport(ERROR,
+				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
+				 errmsg("too many categories: %d", n),
+				 errdetail("There are at most %d.", MAX_CATEGORY)));
+	r->category_ids = palloc0(n * sizeof(int16));
+	r->category_codes = palloc0(n * sizeof(char *));
+	r->category_public = palloc0(n * sizeof(bool));
+	for (int k = 0; k < n; k++)
+	{
+		const Category *category;
+		char	   *code;
+		bool		seen = false;
+
+		if (nulls[k])
+			refuse_null("a category");
+		code = clipped(TextDatumGetCString(values[k]));
+		for (int j = 0; j < r->n_categories; j++)
+			seen |= strcmp(r->category_codes[j], code) == 0;
+		if (seen)
+			continue;
+		category = pgcredit_category(code);
+		r->category_codes[r->n_categories] = code;
+		r->category_ids[r->n_categories] = category ? category->category_id : 0;
+		r->category_public[r->n_categories] = category && category->public_by_law;
+		r->n_categories++;
+	}
+}
+
+/*
+ * Who asks and what for: fills everything but subjects and decisions.
+ */
+static void
+take_request(Request *r, Datum purpose, ArrayType *categories)
+{
+	const Institution *institution;
+
+	r->role = pgcredit_calling_role();
+	institution = pgcredit_institution_of(r->role);
+	r->purpose = clipped(TextDatumGetCString(purpose));
+	take_categories(r, categories);
+	r->at = GetCurrentTimestamp();
+	pgcredit_random(&r->access, sizeof(r->access));
+	r->access.data[6] = (r->access.data[6] & 0x0f) | 0x40;	/* RFC 4122, version 4 */
+	r->access.data[8] = (r->access.data[8] & 0x3f) | 0x80;
+
+	if (institution == NULL)
+		r->whole = REASON_NO_INSTITUTION;
+	else
+	{
+		r->institution_id = institution->institution_id;
+		r->institution = pstrdup(institution->code);
+		if (!institution->active)
+			r->whole = REASON_INSTITUTION_SUSPENDED;
+		else if (!pgcredit_purpose_exists(r->purpose))
+			r->whole = REASON_UNKNOWN_PURPOSE;
+	}
+}
+
+/* ---------------------------------------------------------------------------
+ * Checking
+ * ---------------------------------------------------------------------------
+ */
+
+/* Columns of the query in fetch_consents */
+enum
+{
+	COL_SUBJECT = 1, COL_SALT, COL_CONSENT, COL_CATEGORIES, COL_PURPOSES,
+	COL_FROM, COL_TO, COL_REVOKED, COL_XMIN
+};
+
+#define CONSENT_QUERY(condition) \
+	"SELECT s.subject_id, s.log_salt, c.consent_id, c.categories, c.purposes," \
+	" c.valid_from, c.valid_to, c.revoked_at IS NOT NULL, c.xmin" \
+	" FROM credit.subject s" \
+	" LEFT JOIN credit.consent c ON c.subject_id = s.subject_id AND c.institution_id = $2" \
+	" WHERE s.subject_id " condition
+
+static SPIPlanPtr
+consent_plan(bool many)
+{
+	static SPIPlanPtr plans[2] = {NULL, NULL};
+	Oid			types[2] = {many ? INT8ARRAYOID : INT8OID, INT4OID};
+
+	if (plans[many] == NULL)
+	{
+		SPIPlanPtr	plan = SPI_prepare_cursor(many ? CONSENT_QUERY("= ANY ($1)") : CONSENT_QUERY("= $1"),
+											  2, types,
+											  many ? CURSOR_OPT_CUSTOM_PLAN : CURSOR_OPT_GENERIC_PLAN);
+
+		if (plan == NULL)
+			elog(ERROR, "SPI_prepare failed: %s", SPI_result_code_string(SPI_result));
+		if (SPI_keepplan(plan) != 0)
+			elog(ERROR, "SPI_keepplan failed");
+		plans[many] = plan;
+	}
+	return plans[many];
+}
+
+static Datum
+column(HeapTuple tuple, int number)
+{
+	bool		isnull;
+
+	return SPI_getbinval(tuple, SPI_tuptable->tupdesc, number, &isnull);
+}
+
+static bool
+has_category(ArrayType *categories, int16 id)
+{
+	int16	   *ids = (int16 *) ARR_DATA_PTR(categories);
+	int			n = ArrayGetNItems(ARR_NDIM(categories), ARR_DIMS(categories));
+
+	for (int k = 0; k < n; k++)
+		if (ids[k] == id)
+			return true;
+	return false;
+}
+
+static bool
+has_purpose(ArrayType *purposes, const char *purpose)
+{
+	int			n = ArrayGetNItems(ARR_NDIM(purposes), ARR_DIMS(purposes));
+	char	   *p = ARR_DATA_PTR(purposes);
+	Size		len = strlen(purpose);
+
+	for (int k = 0; k < n; k++)
+	{
+		if (VARSIZE_ANY_EXHDR(p) == len && memcmp(VARDATA_ANY(p), purpose, len) == 0)
+			return true;
+		p = att_addlength_pointer(p, -1, p);
+		p = (char *) att_align_nominal(p, TYPALIGN_INT);
+	}
+	return false;
+}
+
+/*
+ * The first condition that fails for a consent and a category that it covers,
+ * or REASON_GRANTED.  A consent is in force from valid_from on and no more at
+ * valid_to (D-24).
+ */
+static Reason
+check_consent(const Request *r, HeapTuple tuple)
+{
+	if (!has_purpose(DatumGetArrayTypeP(column(tuple, COL_PURPOSES)), r->purpose))
+		return REASON_PURPOSE_REFUSED;
+	if (TransactionIdIsCurrentTransactionId(DatumGetTransactionId(column(tuple, COL_XMIN))))
+		return REASON_UNCOMMITTED;
+	if (DatumGetBool(column(tuple, COL_REVOKED)))
+		return REASON_REVOKED;
+	if (r->at < DatumGetTimestampTz(column(tuple, COL_FROM)))
+		return REASON_NOT_STARTED;
+	if (r->at >= DatumGetTimestampTz(column(tuple, COL_TO)))
+		return REASON_EXPIRED;
+	return REASON_GRANTED;
+}
+
+/*
+ * Let one row of subject and consent improve the decisions on the subject.  Of
+ * several consents the one that passes most conditions counts, of equals the
+ * first given.
+ */
+static void
+weigh_row(Request *r, HeapTuple tuple, int place)
+{
+	bool		none;
+	Datum		consent = SPI_getbinval(tuple, SPI_tuptable->tupdesc, COL_CONSENT, &none);
+	Decision   *d = &r->decisions[(Size) place * r->n_categories];
+	ArrayType  *categories;
+	Reason		reason;
+
+	if (none)
+		return;
+	categories = DatumGetArrayTypeP(column(tuple, COL_CATEGORIES));
+	reason = check_consent(r, tuple);
+	for (int c = 0; c < r->n_categories; c++)
+	{
+		Reason		here = REASON_CATEGORY_REFUSED;
+
+		if (r->category_ids[c] == 0 || r->category_public[c] ||
+			d[c].reason == REASON_GRANTED)
+			continue;
+		if (has_category(categories, r->category_ids[c]))
+			here = reason;
+		if (here == REASON_GRANTED)
+			d[c].consent_id = DatumGetInt64(consent);
+		if (here == REASON_GRANTED || here > d[c].reason)
+			d[c].reason = here;
+	}
+}
+
+/*
+ * Read subjects and consents with the latest snapshot, and decide.
+ */
+static void
+decide(Request *r, HTAB *places)
+{
+	bool		many = r->n_subjects > 1;
+	Datum		args[2];
+	PgcreditOwner saved;
+	int			ret;
+
+	if (many)
+	{
+		Datum	   *ids = palloc_extended(r->n_subjects * sizeof(Datum), MCXT_ALLOC_HUGE);
+
+		for (int s = 0; s < r->n_subjects; s++)
+			ids[s] = Int64GetDatum(r->subject_ids[s]);
+		args[0] = PointerGetDatum(construct_array(ids, r->n_subjects, INT8OID,
+												  sizeof(int64), FLOAT8PASSBYVAL, TYPALIGN_DOUBLE));
+	}
+	else
+		args[0] = Int64GetDatum(r->subject_ids[0]);
+	args[1] = Int32GetDatum(r->institution_id);
+
+	pgcredit_owner_begin(&saved);
+	PushActiveSnapshot(GetLatestSnapshot());
+	ret = SPI_execute_plan(consent_plan(many), args, NULL, true, 0);
+	PopActiveSnapshot();
+	pgcredit_owner_end(&saved);
+	if (ret != SPI_OK_SELECT)
+		elog(ERROR, "could not read consents: %s", SPI_result_code_string(ret));
+
+	for (uint64 k = 0; k < SPI_processed; k++)
+	{
+		HeapTuple	tuple = SPI_tuptable->vals[k];
+		int64		id = DatumGetInt64(column(tuple, COL_SUBJECT));
+		SubjectPlace *place = hash_search(places, &id, HASH_FIND, NULL);
+
+		if (place == NULL)
+			elog(ERROR, "subject " INT64_FORMAT " was not asked for", id);
+		if (r->salts[place->place] == NULL)
+		{
+			Decision   *d = &r->decisions[(Size) place->place * r->n_categories];
+
+			r->salts[place->place] = DatumGetByteaPCopy(column(tuple, COL_SALT));
+			for (int c = 0; c < r->n_categories; c++)
+				d[c].reason = r->category_ids[c] == 0 ? REASON_UNKNOWN_CATEGORY :
+					r->category_public[c] ? REASON_GRANTED : REASON_NO_CONSENT;
+		}
+		weigh_row(r, tuple, place->place);
+	}
+	SPI_freetuptable(SPI_tuptable);
+	if (r->whole == REASON_GRANTED)
+		return;
+	for (Size k = 0; k < (Size) r->n_subjects * r->n_categories; k++)
+	{
+		r->decisions[k].reason = r->whole;
+		r->decisions[k].consent_id = 0;
+	}
+}
+
+/* ---------------------------------------------------------------------------
+ * Opening
+ * ---------------------------------------------------------------------------
+ */
+
+/*
+ * Raise for the first pair that was refused, if any.  Its entry is durable, so
+ * it stays whatever becomes of the transaction.
+ */
+static void
+raise_refusal(const Request *r)
+{
+	for (int s = 0; s < r->n_subjects; s++)
+		for (int c = 0; c < r->n_categories; c++)
+		{
+			Reason		reason = r->decisions[s * r->n_categories + c].reason;
+
+			if (reason == REASON_GRANTED)
+				continue;
+			ereport(ERROR,
+					(errcode(told(reason)->sqlstate),
+					 errmsg("access to category \"%s\" of subject " INT64_FORMAT " for purpose \"%s\" is refused",
+							r->category_codes[c], r->subject_ids[s], r->purpose),
+					 errdetail("%s", told(reason)->detail),
+					 errhint("The refusal is entry " UINT64_FORMAT " of the log, or a later one.", r->first_seq)));
+		}
+}
+
+/*
+ * Arguments: subject (bigint, or bigint[]), purpose text, categories text[].
+ * Check, record, grant; "strict" raises if any pair is refused and then grants
+ * nothing.  The result lives in the caller's memory context; the caller is not
+ * connected to SPI.
+ */
+Request *
+pgcredit_open_access(FunctionCallInfo fcinfo, bool strict)
+{
+	MemoryContext result = CurrentMemoryContext;
+	Request    *r;
+	HTAB	   *places;
+	int64		one = 0;
+	int64	   *ids = &one;
+	int			n = 1;
+
+	if (PG_ARGISNULL(0))
+		refuse_null("subject");
+	if (PG_ARGISNULL(1))
+		refuse_null("purpose");
+	if (PG_ARGISNULL(2))
+		refuse_null("categories");
+	if (strict)
+		one = PG_GETARG_INT64(0);
+	else
+	{
+		ArrayType  *array = PG_GETARG_ARRAYTYPE_P(0);
+
+		if (array_contains_nulls(array))
+			refuse_null("a subject");
+		n = ArrayGetNItems(ARR_NDIM(array), ARR_DIMS(array));
+		ids = (int64 *) ARR_DATA_PTR(array);
+		if (n == 0)
+			refuse_null("subjects");
+	}
+
+	if (SPI_connect() != SPI_OK_CONNECT)
+		elog(ERROR, "SPI_connect failed");
+	pgcredit_directory_refresh();
+	MemoryContextSwitchTo(result);
+	r = palloc0(sizeof(Request));
+	take_request(r, PG_GETARG_DATUM(1), PG_GETARG_ARRAYTYPE_P(2));
+	take_subjects(r, ids, n, &places);
+	r->decisions = palloc_extended((Size) r->n_subjects * r->n_categories * sizeof(Decision),
+								   MCXT_ALLOC_HUGE | MCXT_ALLOC_ZERO);
+	for (Size k = 0; k < (Size) r->n_subjects * r->n_categories; k++)
+		r->decisions[k].reason = REASON_UNKNOWN_SUBJECT;
+	decide(r, places);
+	SPI_finish();
+	MemoryContextSwitchTo(result);
+
+	pgcredit_record_request(r);
+	if (strict)
+		raise_refusal(r);
+	pgcredit_guard_grant(r);
+	return r;
+}
+
+/*
+ * One row for each (subject, category) pair: subject_id, category, granted,
+ * reason, consent_id, entry.
+ */
+static void
+return_decisions(FunctionCallInfo fcinfo, const Request *r)
+{
+	ReturnSetInfo *rsinfo = (ReturnSetInfo *) fcinfo->resultinfo;
+
+	InitMaterializedSRF(fcinfo, 0);
+	for (int s = 0; s < r->n_subjects; s++)
+		for (int c = 0; c < r->n_categories; c++)
+		{
+			const Decision *d = &r->decisions[(Size) s * r->n_categories + c];
+			Datum		values[6];
+			bool		nulls[6] = {false};
+			bool		granted = d->reason == REASON_GRANTED;
+
+			values[0] = Int64GetDatum(r->subject_ids[s]);
+			values[1] = CStringGetTextDatum(r->category_codes[c]);
+			values[2] = BoolGetDatum(granted);
+			nulls[3] = granted;
+			values[3] = granted ? (Datum) 0 : CStringGetTextDatum(told(d->reason)->code);
+			nulls[4] = d->consent_id == 0;
+			values[4] = Int64GetDatum(d->consent_id);
+			values[5] = Int64GetDatum((int64) r->first_seq);
+			tuplestore_putvalues(rsinfo->setResult, rsinfo->setDesc, values, nulls);
+		}
+}
+
+/*
+ * credit.open_access(subject_id bigint, purpose text, categories text[]): all
+ * or nothing; raises with the SQLSTATE of the first condition that fails.
+ */
+Datum
+pgcredit_open_access_one(PG_FUNCTION_ARGS)
+{
+	return_decisions(fcinfo, pgcredit_open_access(fcinfo, true));
+	return (Datum) 0;
+}
+
+/*
+ * credit.open_access(subject_ids bigint[], purpose text, categories text[]):
+ * grants the pairs that may be granted and says of the others why not.
+ */
+Datum
+pgcredit_open_access_many(PG_FUNCTION_ARGS)
+{
+	return_decisions(fcinfo, pgcredit_open_access(fcinfo, false));
+	return (Datum) 0;
+}
