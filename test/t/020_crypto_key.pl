@@ -174,6 +174,8 @@ refused('a killed command', { key_command => "echo $key; kill -9 \$\$" },
 	qr/pgcredit\.key_command failed\n.*DETAIL:  child process was terminated by signal 9/);
 refused('a command that does not exist', { key_command => 'pgcredit-no-such-command' },
 	qr/pgcredit\.key_command failed\n.*DETAIL:  command not found/);
+refused('a command that hangs, under timeout', { key_command => 'timeout -s KILL 1 sleep 600' },
+	qr/pgcredit\.key_command failed\n.*DETAIL:  child process exited with exit code 137/);
 refused('a silent command', { key_command => 'true' },
 	qr/key from pgcredit\.key_command is malformed\n.*DETAIL:  It is empty/);
 refused('an endless command', { key_command => 'yes' },
