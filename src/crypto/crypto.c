@@ -120,8 +120,7 @@ pgcredit_unseal(PgcreditKeyUse use, const bytea *sealed,
 		ereport(ERROR,
 				(errcode(ERRCODE_PGCREDIT_SEAL_BROKEN),
 				 errmsg("sealed value cannot be opened"),
-				 errdetail("It was changed, belongs to another place, or was sealed under another key than \"%s\".",
-						   pgcredit_key_id()),
+				 errdetail("It was changed, belongs to another place, or was sealed under another key."),
 				 errhint("Compare credit.key_id() with that of the server that wrote the value.")));
 	SET_VARSIZE(data, VARHDRSZ + len);
 	return data;

@@ -38,7 +38,8 @@
 #error "pgcredit needs children that inherit the postmaster's memory by fork"
 #endif
 
-#define KEY_HINT "Make a key with: (umask 077; openssl rand -hex 32 > FILE)"
+/* A new key in place of a lost one would be worse than no server. */
+#define KEY_HINT "Put back the key that the data was sealed under; only for a new platform make one: (umask 077; openssl rand -hex 32 > FILE)."
 
 /* One byte more than the longest key text, so that a longer one is noticed. */
 #define KEY_TEXT_SIZE (PGCREDIT_KEY_DIGITS + 2)
@@ -147,7 +148,7 @@ read_key_file(char *text)
 				 errmsg("key file \"%s\" has mode %04o", key_file,
 						(unsigned int) (st.st_mode & 07777)),
 				 errdetail("Nobody but its owner may have any right on it: mode 0600 or less."),
-				 errhint("Run chmod 600 on it, and make a new key if others could read it.")));
+				 errhint("Run chmod 600 on it.")));
 	check_outside_data_directory();
 	len = read_to_end(fd, text, KEY_TEXT_SIZE);
 	if (len < 0)
