@@ -38,6 +38,7 @@ typedef enum QueueSummons
 extern QueueSummons pgcredit_queue_summons(int slot);
 extern bool pgcredit_queue_take_outbox_flag(int slot);
 extern Size pgcredit_queue_take(int slot, char *batch, Size batch_size, int *n_items);
+extern int	pgcredit_queue_pending(int slot);
 extern void pgcredit_queue_answer(const QueueItem *item, uint64 seq, int sqlstate);
 extern void pgcredit_queue_count(int slot, int64 entries, int64 bytes);
 

@@ -57,6 +57,7 @@ typedef struct AuditSlot
 	bool		outbox;			/* a transaction with outbox rows committed */
 	uint64		head;			/* bytes ever put in */
 	uint64		tail;			/* bytes ever taken out */
+	int			pending;		/* items between the two */
 	int64		entries;		/* since start of the server */
 	int64		bytes;
 	int64		batches;
@@ -262,6 +263,7 @@ pgcredit_queue_claim(Oid dbid)
 		slots[i].recheck = false;
 		slots[i].outbox = true; /* rows may be left from before */
 		slots[i].head = slots[i].tail = 0;
+		slots[i].pending = 0;
 		claimed = true;
 	}
 	LWLockRelease(SLOT_LOCK(i));
@@ -318,6 +320,7 @@ pgcredit_queue_release(int i, bool forget)
 		pos += item.size;
 	}
 	slots[i].tail = end;
+	slots[i].pending = 0;
 	LWLockRelease(SLOT_LOCK(i));
 	if (forget)
 		free_slot(i);
@@ -377,8 +380,20 @@ pgcredit_queue_take(int i, char *batch, Size batch_size, int *n_items)
 		slots[i].tail += item.size;
 		(*n_items)++;
 	}
+	slots[i].pending -= *n_items;
 	LWLockRelease(SLOT_LOCK(i));
 	return used;
+}
+
+int
+pgcredit_queue_pending(int i)
+{
+	int			pending;
+
+	LWLockAcquire(SLOT_LOCK(i), LW_SHARED);
+	pending = slots[i].pending;
+	LWLockRelease(SLOT_LOCK(i));
+	return pending;
 }
 
 /*
@@ -648,6 +663,7 @@ try_put(int i, const PgcreditEntry *entry, uint64 ticket)
 	pos += entry->prefix.len;
 	ring_copy_in(i, pos, entry->suffix.data, entry->suffix.len);
 	slot->head += item.size;
+	slot->pending++;
 	writer = slot->writer_procno;
 	LWLockRelease(SLOT_LOCK(i));
 	wake(writer);

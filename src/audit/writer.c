@@ -70,6 +70,26 @@ typedef struct OutboxRow
 	char	   *suffix;
 } OutboxRow;
 
+/*
+ * How long to gather before a flush.  Readers answered by the last batch come
+ * back within their turnaround; a flush that leaves without them makes them
+ * wait for two.  So the writer waits until as many wait as took part before,
+ * but no longer than half a flush, and not at all for a while when that did
+ * not help because turnaround is longer than a flush.
+ */
+typedef struct Gathering
+{
+	int			expected;		/* readers of the last batch, and who waited then */
+	TimestampTz answered;		/* when the last batch was answered */
+	int64		flush_us;		/* of a batch, running mean */
+	int			misses;			/* in a row */
+	int			skip;			/* batches yet to do without gathering */
+} Gathering;
+
+#define GATHER_MISSES 4
+#define GATHER_SKIP 50
+#define GATHER_NAP_US 40L
+
 typedef struct Log
 {
 	Relation	rel;
@@ -83,6 +103,7 @@ typedef struct Log
 } Log;
 
 static int	my_slot = -1;
+static Gathering gathering;
 static uint64 next_seq = 0;		/* 0: read it from the table first */
 static Oid	seq_relid = InvalidOid; /* the table next_seq was read from */
 
@@ -335,6 +356,53 @@ try_write_batch(bool outbox)
 }
 
 /*
+ * Note how long the batch took and who may come next.
+ */
+static void
+batch_answered(int n_items, TimestampTz started)
+{
+	TimestampTz now = GetCurrentTimestamp();
+
+	if (n_items == 0)
+		return;
+	gathering.flush_us = (gathering.flush_us * 7 + (now - started)) / 8;
+	gathering.answered = now;
+	gathering.expected = n_items + pgcredit_queue_pending(my_slot);
+}
+
+/*
+ * Wait a little for the readers that are expected, see Gathering.
+ */
+static void
+gather(void)
+{
+	TimestampTz until = gathering.answered + Min(gathering.flush_us / 2, 2000);
+	bool		complete;
+
+	if (gathering.skip > 0)
+	{
+		gathering.skip--;
+		return;
+	}
+	for (;;)
+	{
+		int			pending = pgcredit_queue_pending(my_slot);
+
+		complete = pending >= gathering.expected;
+		if (pending == 0 || complete || GetCurrentTimestamp() >= until)
+			break;
+		pg_usleep(GATHER_NAP_US);
+		CHECK_FOR_INTERRUPTS();
+	}
+	gathering.misses = complete ? 0 : gathering.misses + 1;
+	if (gathering.misses >= GATHER_MISSES)
+	{
+		gathering.misses = 0;
+		gathering.skip = GATHER_SKIP;
+	}
+}
+
+/*
  * The promises hold whatever the configuration, the database or ALTER ROLE
  * say: commits are flushed, and replicated where that is set up; transactions
  * may write; a table locked by somebody makes a batch fail, not hang.
@@ -403,10 +471,15 @@ writer_loop(void)
 		outbox = pgcredit_queue_take_outbox_flag(my_slot) || more || now >= next_look;
 		if (outbox)
 			next_look = TimestampTzPlusMilliseconds(now, OUTBOX_LOOK_MS);
+		gather();
 		(void) pgcredit_queue_take(my_slot, batch, BATCH_BYTES, &batch_items);
 		if (batch_items > 0 || outbox)
 		{
+			int			n_items = batch_items;
+
+			now = GetCurrentTimestamp();
 			more = try_write_batch(outbox);
+			batch_answered(n_items, now);
 			pgstat_report_stat(false);
 			continue;
 		}

@@ -334,6 +334,7 @@ weigh_row(Request *r, HeapTuple tuple, int place)
 static void
 decide(Request *r, HTAB *places)
 {
+	MemoryContext context = CurrentMemoryContext;
 	bool		many = r->n_subjects > 1;
 	Datum		args[2];
 	PgcreditOwner saved;
@@ -357,6 +358,7 @@ decide(Request *r, HTAB *places)
 	ret = SPI_execute_plan(consent_plan(many), args, NULL, true, 0);
 	PopActiveSnapshot();
 	pgcredit_owner_end(&saved);
+	MemoryContextSwitchTo(context);
 	if (ret != SPI_OK_SELECT)
 		elog(ERROR, "could not read consents: %s", SPI_result_code_string(ret));
 
@@ -395,26 +397,34 @@ decide(Request *r, HTAB *places)
  */
 
 /*
- * Raise for the first pair that was refused, if any.  Its entry is durable, so
- * it stays whatever becomes of the transaction.
+ * The first pair that was refused, or NULL.
+ */
+static const Decision *
+first_refused(const Request *r)
+{
+	for (Size k = 0; k < (Size) r->n_subjects * r->n_categories; k++)
+		if (r->decisions[k].reason != REASON_GRANTED)
+			return &r->decisions[k];
+	return NULL;
+}
+
+/*
+ * Raise for a pair that was refused.  Its entry is durable, so it stays
+ * whatever becomes of the transaction.
  */
 static void
-raise_refusal(const Request *r)
+raise_refusal(const Request *r, const Decision *refused)
 {
-	for (int s = 0; s < r->n_subjects; s++)
-		for (int c = 0; c < r->n_categories; c++)
-		{
-			Reason		reason = r->decisions[s * r->n_categories + c].reason;
+	Size		k = refused - r->decisions;
+	const ReasonInfo *reason = told(refused->reason);
 
-			if (reason == REASON_GRANTED)
-				continue;
-			ereport(ERROR,
-					(errcode(told(reason)->sqlstate),
-					 errmsg("access to category \"%s\" of subject " INT64_FORMAT " for purpose \"%s\" is refused",
-							r->category_codes[c], r->subject_ids[s], r->purpose),
-					 errdetail("%s", told(reason)->detail),
-					 errhint("The refusal is entry " UINT64_FORMAT " of the log, or a later one.", r->first_seq)));
-		}
+	ereport(ERROR,
+			(errcode(reason->sqlstate),
+			 errmsg("access to category \"%s\" of subject " INT64_FORMAT " for purpose \"%s\" is refused",
+					r->category_codes[k % r->n_categories],
+					r->subject_ids[k / r->n_categories], r->purpose),
+			 errdetail("%s", reason->detail),
+			 errhint("The refusal is recorded in the log from entry " UINT64_FORMAT " on.", r->first_seq)));
 }
 
 /*
@@ -428,6 +438,7 @@ pgcredit_open_access(FunctionCallInfo fcinfo, bool strict)
 {
 	MemoryContext result = CurrentMemoryContext;
 	Request    *r;
+	const Decision *refused;
 	HTAB	   *places;
 	int64		one = 0;
 	int64	   *ids = &one;
@@ -456,7 +467,7 @@ pgcredit_open_access(FunctionCallInfo fcinfo, bool strict)
 	if (SPI_connect() != SPI_OK_CONNECT)
 		elog(ERROR, "SPI_connect failed");
 	pgcredit_directory_refresh();
-	MemoryContextSwitchTo(result);
+	MemoryContextSwitchTo(result);	/* what is asked outlives SPI */
 	r = palloc0(sizeof(Request));
 	take_request(r, PG_GETARG_DATUM(1), PG_GETARG_ARRAYTYPE_P(2));
 	take_subjects(r, ids, n, &places);
@@ -468,9 +479,11 @@ pgcredit_open_access(FunctionCallInfo fcinfo, bool strict)
 	SPI_finish();
 	MemoryContextSwitchTo(result);
 
+	refused = strict ? first_refused(r) : NULL;
+	r->opened = refused == NULL;
 	pgcredit_record_request(r);
-	if (strict)
-		raise_refusal(r);
+	if (refused)
+		raise_refusal(r, refused);
 	pgcredit_guard_grant(r);
 	return r;
 }

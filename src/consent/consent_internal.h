@@ -85,6 +85,7 @@ typedef struct Request
 	int64	   *subject_ids;
 	bytea	  **salts;			/* NULL when unknown */
 	Decision   *decisions;		/* [subject * n_categories + category] */
+	bool		opened;			/* false: one pair was refused, so none is granted */
 	uint64		first_seq;		/* lowest number of its entries, once recorded */
 } Request;
 

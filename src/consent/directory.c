@@ -45,11 +45,13 @@ pgcredit_directory_init(void)
 }
 
 /*
- * Run a query as the owner of the extension with the latest snapshot.
+ * Run a query as the owner of the extension with the latest snapshot.  SPI
+ * leaves its own memory context current; the caller's is put back.
  */
 static void
 query(const char *sql, Oid argtype, Datum arg)
 {
+	MemoryContext context = CurrentMemoryContext;
 	PgcreditOwner saved;
 	int			ret;
 
@@ -58,6 +60,7 @@ query(const char *sql, Oid argtype, Datum arg)
 	ret = SPI_execute_with_args(sql, OidIsValid(argtype) ? 1 : 0, &argtype, &arg, NULL, true, 0);
 	PopActiveSnapshot();
 	pgcredit_owner_end(&saved);
+	MemoryContextSwitchTo(context);
 	if (ret != SPI_OK_SELECT)
 		elog(ERROR, "query failed: %s", SPI_result_code_string(ret));
 }

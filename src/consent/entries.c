@@ -213,7 +213,8 @@ pgcredit_record_request(Request *request)
 					category_set_add(&same, k);
 			done.words[0] |= same.words[0];
 			done.words[1] |= same.words[1];
-			add_to_group(request, &g, s, d[c].reason, &same);
+			if (request->opened || d[c].reason != REASON_GRANTED)
+				add_to_group(request, &g, s, d[c].reason, &same);
 		}
 	}
 	foreach(lc, g.in_order)
