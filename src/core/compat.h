@@ -22,6 +22,20 @@
 #include "varatt.h"
 #endif
 
+#if PG_VERSION_NUM < 160000
+/* Before 16 there are no soft errors: input functions raise. */
+#define errsave(context, ...) \
+	do { \
+		(void) (context); \
+		ereport(ERROR, __VA_ARGS__); \
+	} while (0)
+#define ereturn(context, dummy_value, ...) \
+	do { \
+		errsave(context, __VA_ARGS__); \
+		return dummy_value; \
+	} while (0)
+#endif
+
 /* Index of this process in ProcGlobal->allProcs. */
 static inline int
 pgcredit_my_procno(void)
