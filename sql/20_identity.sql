@@ -309,15 +309,15 @@ COMMENT ON FUNCTION credit.sex(credit.resident_id) IS
 
 -- How a number is stored. Needs the key (pgcredit.key_file or pgcredit.key_command).
 CREATE FUNCTION credit.resident_digest(number credit.resident_id) RETURNS bytea
-    AS 'MODULE_PATHNAME', 'pgcredit_resident_digest' LANGUAGE C STABLE STRICT PARALLEL RESTRICTED;
+    AS 'MODULE_PATHNAME', 'pgcredit_resident_digest' LANGUAGE C STABLE STRICT PARALLEL SAFE;
 COMMENT ON FUNCTION credit.resident_digest(credit.resident_id) IS
     'keyed hash of 32 bytes to find a number by, without the number (公民身份号码摘要)';
 CREATE FUNCTION credit.seal_resident_id(number credit.resident_id) RETURNS bytea
-    AS 'MODULE_PATHNAME', 'pgcredit_seal_resident_id' LANGUAGE C VOLATILE STRICT PARALLEL RESTRICTED;
+    AS 'MODULE_PATHNAME', 'pgcredit_seal_resident_id' LANGUAGE C VOLATILE STRICT PARALLEL SAFE;
 COMMENT ON FUNCTION credit.seal_resident_id(credit.resident_id) IS
     'number encrypted and authenticated for storage, different each time (公民身份号码密封)';
 CREATE FUNCTION credit.unseal_resident_id(sealed bytea) RETURNS credit.resident_id
-    AS 'MODULE_PATHNAME', 'pgcredit_unseal_resident_id' LANGUAGE C STABLE STRICT PARALLEL RESTRICTED;
+    AS 'MODULE_PATHNAME', 'pgcredit_unseal_resident_id' LANGUAGE C STABLE STRICT PARALLEL SAFE;
 COMMENT ON FUNCTION credit.unseal_resident_id(bytea) IS
     'number from its seal; raises PC202 when the seal is broken (公民身份号码启封)';
 REVOKE ALL ON FUNCTION credit.resident_digest(credit.resident_id), credit.seal_resident_id(credit.resident_id),
