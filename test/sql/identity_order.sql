@@ -26,6 +26,18 @@ SELECT count(*) FILTER (WHERE u <> cu) AS uscc_out_of_order, count(*) FILTER (WH
   JOIN (SELECT row_number() OVER (ORDER BY r::text COLLATE "C") n, r cr FROM ids) d USING (n)
   JOIN (SELECT row_number() OVER (ORDER BY g) n, g FROM ids) e USING (n)
   JOIN (SELECT row_number() OVER (ORDER BY g::text COLLATE "C") n, g cg FROM ids) f USING (n);
+-- codes that differ in two neighbouring characters only: every pair of symbols at every pair of positions
+CREATE TEMP TABLE near AS
+SELECT DISTINCT (b || uscc_check_character(b))::uscc AS u
+  FROM generate_series(1, 16) p,
+       unnest(string_to_array('0123456789ABCDEFGHJKLMNPQRTUWXY', NULL)) x,
+       unnest(string_to_array('0123456789ABCDEFGHJKLMNPQRTUWXY', NULL)) y,
+       overlay('91555555GA5G5G5GG' PLACING x || y FROM p) b
+ WHERE is_valid_region_code(substr(b, 3, 6));
+SELECT count(*), count(*) FILTER (WHERE by_type <> by_text) AS out_of_order
+  FROM (SELECT row_number() OVER (ORDER BY u) AS by_type, row_number() OVER (ORDER BY u::text COLLATE "C") AS by_text
+          FROM near) n;
+
 CREATE FUNCTION pg_temp.disagree(t text) RETURNS TABLE (pairs bigint, wrong bigint) LANGUAGE plpgsql AS $f$
 BEGIN
     RETURN QUERY EXECUTE format($q$
