@@ -53,6 +53,9 @@ extern void pgcredit_queue_wake_writer(Oid dbid);
 extern bool pgcredit_queue_bar(Oid dbid);
 extern void pgcredit_queue_unbar(Oid dbid, bool forget);
 
+/* entry.c */
+extern void pgcredit_entry_check_size(const PgcreditEntry *entry);
+
 /* transaction.c */
 extern void pgcredit_audit_transaction_init(void);
 extern void pgcredit_audit_hooks_init(void);

@@ -19,6 +19,9 @@
 #include "core/core.h"
 #include "crypto/crypto.h"
 
+/* "recorded" with its time and "seq" with twenty digits, generously */
+#define WRITER_ADDS 128
+
 /*
  * Start an entry; the caller then appends the members that sort before
  * "recorded", each by pgcredit_json_name and a value.
@@ -47,6 +50,23 @@ void
 pgcredit_entry_end(PgcreditEntry *entry)
 {
 	appendStringInfoString(&entry->suffix, ",\"version\":1}");
+}
+
+/*
+ * Raise program_limit_exceeded when a finished entry would not fit the log's
+ * format with what the writer adds.
+ */
+void
+pgcredit_entry_check_size(const PgcreditEntry *entry)
+{
+	int			length = entry->prefix.len + entry->suffix.len + WRITER_ADDS;
+
+	if (length > PGCREDIT_ENTRY_MAX)
+		ereport(ERROR,
+				(errcode(ERRCODE_PROGRAM_LIMIT_EXCEEDED),
+				 errmsg("audit entry is too long"),
+				 errdetail("It would have up to %d bytes; the log's format allows %d.",
+						   length, PGCREDIT_ENTRY_MAX)));
 }
 
 /*

@@ -36,15 +36,17 @@ PG_FUNCTION_INFO_V1(pgcredit_audit_write);
 PG_FUNCTION_INFO_V1(pgcredit_refuse_change);
 
 /*
- * Leave a finished entry in the outbox.
+ * Leave a finished entry in the outbox, or raise when it is too long.
  */
 void
 pgcredit_audit_write_entry(PgcreditEntry *entry)
 {
-	Relation	rel = table_open(pgcredit_relation_oid("audit_outbox", false),
-								 RowExclusiveLock);
-	TupleTableSlot *slot = table_slot_create(rel, NULL);
+	Relation	rel;
+	TupleTableSlot *slot;
 
+	pgcredit_entry_check_size(entry);
+	rel = table_open(pgcredit_relation_oid("audit_outbox", false), RowExclusiveLock);
+	slot = table_slot_create(rel, NULL);
 	ExecClearTuple(slot);
 	memset(slot->tts_isnull, false, slot->tts_tupleDescriptor->natts * sizeof(bool));
 	slot->tts_values[0] = Int64GetDatum(nextval_internal(pgcredit_relation_oid("audit_outbox_id_seq", false), false));

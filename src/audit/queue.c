@@ -709,13 +709,7 @@ check_can_record(PgcreditEntry *entries, int n)
 	if (header == NULL)
 		pgcredit_require_preloaded("recording an access");
 	for (int k = 0; k < n; k++)
-		if (entries[k].prefix.len + entries[k].suffix.len > PGCREDIT_ENTRY_MAX - 128)
-			ereport(ERROR,
-					(errcode(ERRCODE_PROGRAM_LIMIT_EXCEEDED),
-					 errmsg("audit entry is too long"),
-					 errdetail("It has %d bytes; the log's format allows %d.",
-							   entries[k].prefix.len + entries[k].suffix.len,
-							   PGCREDIT_ENTRY_MAX)));
+		pgcredit_entry_check_size(&entries[k]);
 }
 
 /*
