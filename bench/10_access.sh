@@ -67,3 +67,29 @@ sql -At -c "SELECT array_agg(category_id) FROM credit.category WHERE code IN ('t
 cat > "$place/read_credit.sql" <<E
 \\set s random(1, $subjects)
 SELECT * FROM credit.read(:s::bigint, 'pre_loan', '{tax_payment,social_insurance}');
+E
+cat > "$place/read_usual.sql" <<E
+\\set s random(1, $subjects)
+SELECT * FROM usual.read(:s, 'pre_loan', '{tax_payment,social_insurance}');
+E
+cat > "$place/read_bare.sql" <<E
+\\set s random(1, $subjects)
+BEGIN;
+INSERT INTO usual.audit (who, subject_id, purpose, categories, granted)
+VALUES (session_user, :s, 'pre_loan', '{tax_payment,social_insurance}', true);
+SELECT * FROM usual.record WHERE subject_id = :s AND category_id = ANY ('$(cat "$place/categories")');
+COMMIT;
+E
+
+for clients in 1 8 32; do
+	credit="" usual="" bare=""
+	for _ in $(seq "$rounds"); do
+		credit="$credit $(PGUSER=bench_bank tps_of "$clients" "$place/read_credit.sql")"
+		usual="$usual $(PGUSER=bench_bank tps_of "$clients" "$place/read_usual.sql")"
+		bare="$bare $(PGUSER=bench_bank tps_of "$clients" "$place/read_bare.sql")"
+	done
+	wanted=">= 1.5"
+	[ "$clients" -gt 1 ] || wanted=">= 1"
+	compare "recorded read, $clients clients: credit.read / PL/pgSQL, tps" "$credit" "$usual" "$wanted"
+	compare "recorded read, $clients clients: credit.read / bare INSERT, tps" "$credit" "$bare" ">= 0.9"
+done
