@@ -34,7 +34,7 @@ SELECT is_empty($$
 
 SELECT is_empty($$
     SELECT p.oid::regprocedure FROM proc p JOIN pg_language l ON l.oid = p.prolang
-     WHERE l.lanname = 'plpgsql' AND p.proconfig::text !~ 'search_path' AND NOT p.prosecdef $$,
+     WHERE l.lanname = 'plpgsql' AND coalesce(p.proconfig::text, '') !~ 'search_path' $$,
     'every PL/pgSQL function pins its search_path, also where it runs as the caller');
 
 -- Public are functions of types and operators, which are worth nothing without the types' values, and
@@ -78,7 +78,7 @@ SELECT is_empty($$
 
 SELECT is_empty($$
     SELECT r.oid::regclass FROM rel r WHERE r.relkind IN ('r', 'p', 'v', 'm') AND r.relname NOT LIKE '\_%'
-       AND obj_description(r.oid, 'pg_class') IS NULL
+       AND obj_description(r.oid, 'pg_class') IS NULL $$,
     'every public table and view has a comment');
 
 SELECT is_empty($$
