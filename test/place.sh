@@ -28,6 +28,7 @@ PLACE=""
 PG_MAJOR=${PG_MAJOR:-}
 pg_bin=""
 place_child=""				# session leader of the step that is running
+place_patience=30			# seconds that an interrupted step gets to clean up after itself
 place_keep=""				# set: leave the place and its server alone at exit
 place_dropin=""				# file that keeps Debian from making a cluster
 place_dropin_dir=""			# its folder, where we made that too
@@ -73,7 +74,7 @@ place_end_child()
 
 	[ -n "$place_child" ] || return 0
 	kill -TERM -- "-$place_child" 2>/dev/null
-	for ((n = 0; n < 300; n++)); do
+	for ((n = 0; n < 10 * place_patience; n++)); do
 		kill -0 -- "-$place_child" 2>/dev/null || break
 		sleep 0.1
 	done
