@@ -397,7 +397,7 @@ place_environment()
 	pg_bin=$PLACE/pg/usr/lib/postgresql/$PG_MAJOR/bin
 	# Background jobs of a script start with SIGINT and SIGQUIT ignored.
 	place_env=(env -i --default-signal=INT,QUIT -C "$PLACE/src" PATH="$pg_bin:/usr/local/bin:/usr/bin:/bin:/usr/local/sbin:/usr/sbin:/sbin"
-		HOME="$PLACE/home" TMPDIR="$PLACE/tmp" LC_ALL=C.UTF-8 TERM="${TERM:-dumb}"
+		HOME="$PLACE/home" TMPDIR="$PLACE/tmp" LANG=C.UTF-8 LC_ALL=C.UTF-8 TERM="${TERM:-dumb}"
 		PGHOST="$PLACE/sock" PGPORT=5432 PGUSER=postgres PGDATABASE=postgres
 		PG_CONFIG="$pg_bin/pg_config" PLACE="$PLACE" PGCREDIT_CHECKOUT="${PGCREDIT_CHECKOUT:-$place_top}")
 	[ ! -d "$PLACE/shared-data" ] || place_env+=(PGCREDIT_DATA="$PLACE/shared-data")
