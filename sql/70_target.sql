@@ -43,7 +43,7 @@ CREATE TABLE credit.pack (
     pack_id         text PRIMARY KEY CHECK (pack_id ~ '^[a-z0-9][a-z0-9._-]{0,79}$'),
     title_zh        text NOT NULL CHECK (title_zh <> ''),
     title_en        text NOT NULL CHECK (title_en <> ''),
-    region          credit.region_code NOT NULL REFERENCES credit.region (code),
+    region          credit.region_code NOT NULL,
     document_number text,
     document_date   date,
     notice_date     date,
@@ -153,7 +153,7 @@ COMMENT ON VIEW credit.effective_target IS 'targets as they are judged: the pack
 
 CREATE TABLE credit.observation (
     metric          text NOT NULL REFERENCES credit.metric,
-    region          credit.region_code NOT NULL REFERENCES credit.region (code),
+    region          credit.region_code NOT NULL,
     segment         text NOT NULL DEFAULT '',
     period          daterange NOT NULL CHECK (NOT isempty(period) AND NOT lower_inf(period) AND NOT upper_inf(period)
                                               AND isfinite(lower(period)) AND isfinite(upper(period))),
@@ -204,7 +204,7 @@ CREATE TABLE credit.reported_figures (
     clause          text NOT NULL,
     phrase          text NOT NULL,
     metric          text NOT NULL REFERENCES credit.metric,
-    region          credit.region_code NOT NULL REFERENCES credit.region (code),
+    region          credit.region_code NOT NULL,
     segment         text NOT NULL DEFAULT '',
     period          daterange NOT NULL,
     value           numeric NOT NULL CHECK (credit._is_figure(value)),

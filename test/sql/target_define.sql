@@ -4,46 +4,46 @@ CREATE EXTENSION IF NOT EXISTS pgcredit;
 SET client_min_messages = notice;
 BEGIN;
 CREATE TEMP TABLE city AS SELECT $$ {
-  "pack_id": "hangzhou-2030", "title_zh": "杭州市普惠金融方案", "title_en": "Hangzhou plan", "region": "330100",
+  "pack_id": "tianjin-2030", "title_zh": "天津市普惠金融方案", "title_en": "Tianjin plan", "region": "120000",
   "document_number": "测试〔2030〕1号", "start_date": "2030-01-01",
-  "metrics": [{"code": "hz_village_count", "unit": "count", "additivity": "stock", "name_zh": "信用村数", "name_en": "Credit villages"}],
+  "metrics": [{"code": "tj_village_count", "unit": "count", "additivity": "stock", "name_zh": "信用村数", "name_en": "Credit villages"}],
   "targets": [
-    {"code": "HZ-01", "clause": "一", "name_zh": "信用村", "name_en": "Credit villages", "metric": "hz_village_count",
+    {"code": "TJ-01", "clause": "一", "name_zh": "信用村", "name_en": "Credit villages", "metric": "tj_village_count",
      "form": "count", "comparator": ">=", "value": 100, "unit": "count", "due_date": "2030-12-31", "baseline": 60, "baseline_date": "2029-12-31"},
-    {"code": "HZ-02", "clause": "二", "name_zh": "新增首贷户", "name_en": "First loans", "metric": "new_first_loan_borrower_count",
+    {"code": "TJ-02", "clause": "二", "name_zh": "新增首贷户", "name_en": "First loans", "metric": "new_first_loan_borrower_count",
      "form": "flow", "rule": "each", "per": "month", "comparator": ">=", "value": 10, "unit": "households", "tag": "cadence"},
-    {"code": "HZ-03", "clause": "三", "name_zh": "两项", "name_en": "Both", "metric": "full_coverage_goals_met", "form": "count",
-     "comparator": "=", "value": 2, "unit": "count", "tag": "composite", "members": [["HZ-01"], ["HZ-02"]]}]
+    {"code": "TJ-03", "clause": "三", "name_zh": "两项", "name_en": "Both", "metric": "full_coverage_goals_met", "form": "count",
+     "comparator": "=", "value": 2, "unit": "count", "tag": "composite", "members": [["TJ-01"], ["TJ-02"]]}]
 } $$::jsonb AS pack;
 SELECT * FROM city CROSS JOIN LATERAL credit.check_pack(city.pack);
 SELECT credit.create_pack(pack) FROM city;
-SELECT credit.observe('hz_village_count', '330100', '2030-03-31', 70, 't'),
-       credit.observe('new_first_loan_borrower_count', '330100', '2030-01-01', '2030-01-31', 10, 't'),
-       credit.observe('new_first_loan_borrower_count', '330100', '2030-02-01', '2030-02-28', 12, 't');
-SELECT code, actual, target, required, status, why FROM credit.target_status('hangzhou-2030', '2030-03-15');
-SELECT credit.observe('new_first_loan_borrower_count', '330100', '2030-03-01', '2030-03-31', 11, 't');
-SELECT code, actual, target, required, status, status_zh, why FROM credit.target_status('hangzhou-2030', '2030-03-31');
-SELECT credit.observe('hz_village_count', '330100', '2030-03-31', 100, 't');
-SELECT code, actual, target, status FROM credit.target_status('hangzhou-2030', '2030-03-31');
-SELECT code, base, rule, per, tag, segment, shipped, position FROM credit.target WHERE pack = 'hangzhou-2030' ORDER BY position;
+SELECT credit.observe('tj_village_count', '120000', '2030-03-31', 70, 't'),
+       credit.observe('new_first_loan_borrower_count', '120000', '2030-01-01', '2030-01-31', 10, 't'),
+       credit.observe('new_first_loan_borrower_count', '120000', '2030-02-01', '2030-02-28', 12, 't');
+SELECT code, actual, target, required, status, why FROM credit.target_status('tianjin-2030', '2030-03-15');
+SELECT credit.observe('new_first_loan_borrower_count', '120000', '2030-03-01', '2030-03-31', 11, 't');
+SELECT code, actual, target, required, status, status_zh, why FROM credit.target_status('tianjin-2030', '2030-03-31');
+SELECT credit.observe('tj_village_count', '120000', '2030-03-31', 100, 't');
+SELECT code, actual, target, status FROM credit.target_status('tianjin-2030', '2030-03-31');
+SELECT code, base, rule, per, tag, segment, shipped, position FROM credit.target WHERE pack = 'tianjin-2030' ORDER BY position;
 SAVEPOINT s;
 \set VERBOSITY sqlstate
 SELECT credit.create_pack(pack) FROM city;
 \set VERBOSITY default
 ROLLBACK TO s;
 -- settings: judged otherwise, back again
-SELECT credit.set_target('hangzhou-2030', 'HZ-01', '{"value": 101, "comparator": ">"}', 'council decision');
-SELECT code, target, comparator, status FROM credit.target_status('hangzhou-2030', '2030-03-31') WHERE code = 'HZ-01';
-SELECT value FROM credit.target WHERE code = 'HZ-01';
-SELECT value FROM credit.effective_target WHERE code = 'HZ-01';
-SELECT credit.set_target('hangzhou-2030', 'HZ-01', '{}', 'withdrawn');
-SELECT count(*) FROM credit.target_setting WHERE pack = 'hangzhou-2030';
-SELECT credit.set_target('hangzhou-2030', 'HZ-01', '{"value": 101}', 'council decision');
-SELECT credit.drop_pack('hangzhou-2030');
-SELECT (SELECT count(*) FROM credit.pack WHERE pack_id = 'hangzhou-2030') AS packs,
-       (SELECT count(*) FROM credit.target WHERE pack = 'hangzhou-2030') AS targets,
-       (SELECT count(*) FROM credit.target_setting WHERE pack = 'hangzhou-2030') AS settings,
-       (SELECT count(*) FROM credit.observation WHERE metric = 'hz_village_count') AS figures;
+SELECT credit.set_target('tianjin-2030', 'TJ-01', '{"value": 101, "comparator": ">"}', 'council decision');
+SELECT code, target, comparator, status FROM credit.target_status('tianjin-2030', '2030-03-31') WHERE code = 'TJ-01';
+SELECT value FROM credit.target WHERE code = 'TJ-01';
+SELECT value FROM credit.effective_target WHERE code = 'TJ-01';
+SELECT credit.set_target('tianjin-2030', 'TJ-01', '{}', 'withdrawn');
+SELECT count(*) FROM credit.target_setting WHERE pack = 'tianjin-2030';
+SELECT credit.set_target('tianjin-2030', 'TJ-01', '{"value": 101}', 'council decision');
+SELECT credit.drop_pack('tianjin-2030');
+SELECT (SELECT count(*) FROM credit.pack WHERE pack_id = 'tianjin-2030') AS packs,
+       (SELECT count(*) FROM credit.target WHERE pack = 'tianjin-2030') AS targets,
+       (SELECT count(*) FROM credit.target_setting WHERE pack = 'tianjin-2030') AS settings,
+       (SELECT count(*) FROM credit.observation WHERE metric = 'tj_village_count') AS figures;
 ROLLBACK;
 
 -- everything that is wrong is named at once, by its place
