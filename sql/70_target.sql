@@ -19,8 +19,8 @@ CREATE TABLE credit.metric (
     name_zh         text NOT NULL CHECK (name_zh <> ''),
     name_en         text NOT NULL CHECK (name_en <> ''),
     operation       text CHECK (operation IN ('ratio', 'difference', 'growth')),
-    left_metric     text REFERENCES credit.metric,
-    right_metric    text REFERENCES credit.metric,
+    left_metric     text,
+    right_metric    text,
     left_segment    text,
     right_segment   text,
     growth_base     text CHECK (growth_base IN ('previous_year', 'year_start')),
@@ -36,6 +36,8 @@ COMMENT ON COLUMN credit.metric.additivity IS
     'stock: holds at a day; flow: adds up over time; distinct: counted over a period, never added up; ratio: neither (可加性)';
 COMMENT ON COLUMN credit.metric.operation IS
     'how the metric follows from others: left / right, left - right, or growth of left; NULL: only ever reported (计算方式)';
+COMMENT ON COLUMN credit.metric.left_metric IS
+    'first operand; no foreign key, since a table that refers to itself makes pg_dump warn; create_pack checks it';
 COMMENT ON COLUMN credit.metric.left_segment IS 'segment of the left operand; NULL: the segment that is asked for';
 COMMENT ON COLUMN credit.metric.growth_base IS 'growth against the same day one year before, or against the last 31 December';
 

@@ -110,21 +110,27 @@ BEGIN
     o.num := s.num;
     o.den := s.den;
     o.used := s.used;
-    IF t.value IS NULL THEN
-        o.lacking := 'the document gives no threshold; credit.set_target can set one';
-        o.lacking_zh := '文件未规定数值，可用 credit.set_target 设定';
-        RETURN o;
-    END IF;
     o.complete := true;
     o.holds := credit._compares(s.num - t.value * s.den, t.comparator);
     IF o.holds OR c.final OR c.due IS NULL THEN
         RETURN o;
     END IF;
     IF t.baseline IS NOT NULL THEN
-        RETURN credit._on_path(o, c, upper(s.period) - 1, t.baseline_date, t.baseline, 1);
+        b := ROW(t.baseline, 1, daterange(t.baseline_date, t.baseline_date, '[]'), '[]', NULL, NULL)::credit._figure;
+    ELSE
+        b := credit._figure_at(t.metric, c.region, t.segment, daterange(c.start_date - 1, c.start_date), t.comparison_region);
     END IF;
-    b := credit._figure_at(t.metric, c.region, t.segment, daterange(c.start_date - 1, c.start_date), t.comparison_region);
-    o := credit._on_path(o, c, upper(s.period) - 1, c.start_date - 1, b.num, b.den);
+    IF b.num IS NULL THEN
+        RETURN o;
+    END IF;
+    IF upper(s.period) <= upper(b.period) THEN
+        o.lacking := format('no figure of %s for %s after the base of %s', t.metric, credit._place(c.region, t.segment),
+                            credit._period_text(b.period));
+        o.lacking_zh := format('缺少指标 %s（%s）在基期 %s 之后的数据', t.metric, credit._place(c.region, t.segment),
+                               credit._period_text(b.period));
+        RETURN o;
+    END IF;
+    o := credit._on_path(o, c, upper(s.period) - 1, upper(b.period) - 1, b.num, b.den);
     o.used := o.used || b.used;
     RETURN o;
 END
@@ -373,6 +379,10 @@ BEGIN
         o := credit._judge_sum(c);
     ELSE
         o := credit._judge_point(c);
+    END IF;
+    IF t.value IS NULL AND o.lacking IS NULL THEN
+        o.lacking := 'the document gives no threshold; credit.set_target can set one';
+        o.lacking_zh := '文件未规定数值，可用 credit.set_target 设定';
     END IF;
     j.actual := coalesce(o.shown, credit._shown(o.num, o.den));
     j.target := t.value;

@@ -13,11 +13,13 @@ CREATE TEMP TABLE city AS SELECT $$ {
     {"code": "TJ-02", "clause": "二", "name_zh": "新增首贷户", "name_en": "First loans", "metric": "new_first_loan_borrower_count",
      "form": "flow", "rule": "each", "per": "month", "comparator": ">=", "value": 10, "unit": "households", "tag": "cadence"},
     {"code": "TJ-03", "clause": "三", "name_zh": "两项", "name_en": "Both", "metric": "full_coverage_goals_met", "form": "count",
-     "comparator": "=", "value": 2, "unit": "count", "tag": "composite", "members": [["TJ-01"], ["TJ-02"]]}]
+     "comparator": "=", "value": 2, "unit": "count", "tag": "composite", "members": [["TJ-01"], ["TJ-02"]]},
+    {"code": "TJ-04", "clause": "四", "name_zh": "增长", "name_en": "Growth without a number", "metric": "tj_village_count",
+     "form": "growth", "base": "start", "unit": "ratio", "tag": "qualitative"}]
 } $$::jsonb AS pack;
 SELECT * FROM city CROSS JOIN LATERAL credit.check_pack(city.pack);
 SELECT credit.create_pack(pack) FROM city;
-SELECT credit.observe('tj_village_count', '120000', '2030-03-31', 70, 't'),
+SELECT credit.observe('tj_village_count', '120000', '2030-03-31', 70, 't'), credit.observe('tj_village_count', '120000', '2029-12-31', 60, 't'),
        credit.observe('new_first_loan_borrower_count', '120000', '2030-01-01', '2030-01-31', 10, 't'),
        credit.observe('new_first_loan_borrower_count', '120000', '2030-02-01', '2030-02-28', 12, 't');
 SELECT code, actual, target, required, status, why FROM credit.target_status('tianjin-2030', '2030-03-15');
