@@ -47,6 +47,10 @@ extern void pgcredit_launcher_register_pid(void);
 extern List *pgcredit_queue_databases_to_start(void);
 
 /* queue.c, requests of ordinary backends */
+extern void pgcredit_queue_init(void);
+extern int	pgcredit_queue_put(const PgcreditEntry *entry, uint64 ticket);
+extern uint64 pgcredit_waiter_begin(int n);
+extern int	pgcredit_waiter_outstanding(int *sqlstate, uint64 *seq);
 extern void pgcredit_queue_request_writer(Oid dbid);
 extern void pgcredit_queue_flag_outbox(Oid dbid);
 extern void pgcredit_queue_wake_writer(Oid dbid);

@@ -298,7 +298,7 @@ drain_outbox(Log *log)
  * are durable.  Returns whether the outbox may hold more.
  */
 static bool
-write_batch(bool outbox, uint64 *first_seq)
+write_batch(bool outbox, volatile uint64 *first_seq)
 {
 	QueueItem  *item = (QueueItem *) batch;
 	bool		more = false;
@@ -308,12 +308,13 @@ write_batch(bool outbox, uint64 *first_seq)
 	StartTransactionCommand();
 	PushActiveSnapshot(GetTransactionSnapshot());
 	log_open(&log);
+	/* A write that committed before an access was asked for comes before it. */
+	if (outbox)
+		more = drain_outbox(&log);
 	*first_seq = next_seq;
 	for (int k = 0; k < batch_items; k++, item = next_item(item))
 		log_append(&log, QUEUE_ITEM_PREFIX(item), item->prefix_len,
 				   QUEUE_ITEM_SUFFIX(item), item->suffix_len);
-	if (outbox)
-		more = drain_outbox(&log);
 	log_close(&log);
 	PopActiveSnapshot();
 	CommitTransactionCommand();
@@ -330,9 +331,9 @@ static bool
 try_write_batch(bool outbox)
 {
 	MemoryContext context = CurrentMemoryContext;
-	uint64		first_seq = 0;
-	bool		more = false;
-	int			sqlstate = 0;
+	volatile uint64 first_seq = 0;
+	volatile bool more = false;
+	volatile int sqlstate = 0;
 
 	PG_TRY();
 	{

@@ -1,0 +1,139 @@
+/*
+ * record.c
+ *		The immediate lane as a backend sees it: put the entries into the ring,
+ *		wait until they are durable, or refuse.
+ */
+#include "postgres.h"
+
+#include "access/xlog.h"
+#include "miscadmin.h"
+#include "pgstat.h"
+#include "storage/ipc.h"
+#include "storage/latch.h"
+#include "utils/guc.h"
+#include "utils/timestamp.h"
+#include "utils/wait_event.h"
+
+#include "audit/audit_internal.h"
+#include "core/core.h"
+
+static int	audit_timeout_ms = 5000;
+
+/*
+ * Settings, callbacks, hooks and the launcher of the room.
+ */
+void
+pgcredit_audit_init(void)
+{
+	DefineCustomIntVariable("pgcredit.audit_timeout",
+							"Longest time to wait until the entry of an access is durable.",
+							"An access whose entry is not durable by then is refused.",
+							&audit_timeout_ms, 5000, 1, 600000,
+							PGC_USERSET, GUC_UNIT_MS, NULL, NULL, NULL);
+	pgcredit_audit_transaction_init();
+	if (!process_shared_preload_libraries_in_progress)
+		return;
+	pgcredit_queue_init();
+	if (IsBinaryUpgrade)
+		return;
+	pgcredit_audit_hooks_init();
+	pgcredit_launcher_register();
+}
+
+static void
+wait_a_moment(TimestampTz deadline, long most_ms)
+{
+	long		left = TimestampDifferenceMilliseconds(GetCurrentTimestamp(), deadline);
+
+	(void) WaitLatch(MyLatch, WL_LATCH_SET | WL_TIMEOUT | WL_EXIT_ON_PM_DEATH,
+					 Max(1L, Min(left, most_ms)), PG_WAIT_EXTENSION);
+	ResetLatch(MyLatch);
+	CHECK_FOR_INTERRUPTS();
+}
+
+static void
+refuse(int sqlstate)
+{
+	if (sqlstate == ERRCODE_PGCREDIT_AUDIT_TIMEOUT)
+		ereport(ERROR,
+				(errcode(sqlstate),
+				 errmsg("the entry of this access did not become durable in time"),
+				 errdetail("Nothing is shown; the entry may still appear in the log."),
+				 errhint("See the server log, or raise pgcredit.audit_timeout (now %d ms).",
+						 audit_timeout_ms)));
+	if (sqlstate == ERRCODE_PGCREDIT_AUDIT_QUEUE_FULL)
+		ereport(ERROR,
+				(errcode(sqlstate),
+				 errmsg("the queue of the audit writer is full"),
+				 errhint("Try again, or raise pgcredit.audit_queue_size.")));
+	if (sqlstate == ERRCODE_PGCREDIT_AUDIT_UNAVAILABLE)
+		ereport(ERROR,
+				(errcode(sqlstate),
+				 errmsg("the audit writer of this database is not running"),
+				 errdetail("An access that cannot be recorded is refused."),
+				 errhint("See the server log; max_worker_processes and pgcredit.max_databases limit the number of writers.")));
+	ereport(ERROR,
+			(errcode(sqlstate),
+			 errmsg("the entry of this access could not be written"),
+			 errdetail("An access that cannot be recorded is refused."),
+			 errhint("See the server log for the writer's error.")));
+}
+
+static void
+check_can_record(PgcreditEntry *entries, int n)
+{
+	if (RecoveryInProgress())
+		ereport(ERROR,
+				(errcode(ERRCODE_READ_ONLY_SQL_TRANSACTION),
+				 errmsg("cannot record an access on a standby"),
+				 errhint("Open the access on the primary.")));
+	if (!pgcredit_audit_preloaded())
+		pgcredit_require_preloaded("recording an access");
+	for (int k = 0; k < n; k++)
+		pgcredit_entry_check_size(&entries[k]);
+}
+
+/*
+ * Record n entries at once and return when all are durable, with the sequence
+ * number of the first; raise, having shown nothing, when that cannot be had
+ * within pgcredit.audit_timeout.  The entries survive whatever becomes of the
+ * calling transaction (P1).
+ */
+uint64
+pgcredit_audit_record(PgcreditEntry *entries, int n)
+{
+	TimestampTz deadline;
+	uint64		ticket;
+	uint64		seq;
+	int			sqlstate;
+	int			put = 0;
+
+	check_can_record(entries, n);
+	deadline = TimestampTzPlusMilliseconds(GetCurrentTimestamp(), audit_timeout_ms);
+	ticket = pgcredit_waiter_begin(n);
+	while (put < n)
+	{
+		sqlstate = pgcredit_queue_put(&entries[put], ticket);
+		if (sqlstate == 0)
+		{
+			put++;
+			continue;
+		}
+		if (GetCurrentTimestamp() >= deadline)
+			refuse(sqlstate);
+		if (sqlstate == ERRCODE_PGCREDIT_AUDIT_UNAVAILABLE)
+			pgcredit_queue_request_writer(MyDatabaseId);
+		wait_a_moment(deadline, sqlstate == ERRCODE_PGCREDIT_AUDIT_UNAVAILABLE ? 20L : 1L);
+	}
+	while (pgcredit_waiter_outstanding(&sqlstate, &seq) > 0)
+	{
+		if (sqlstate != 0)
+			break;
+		if (GetCurrentTimestamp() >= deadline)
+			refuse(ERRCODE_PGCREDIT_AUDIT_TIMEOUT);
+		wait_a_moment(deadline, 1000L);
+	}
+	if (sqlstate != 0)
+		refuse(sqlstate);
+	return seq;
+}

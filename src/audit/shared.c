@@ -1,0 +1,402 @@
+/*
+ * shared.c
+ *		Shared memory of the audit room, and who serves which database: slots are
+ *		claimed and released by writers, asked for through the launcher, and barred
+ *		by commands that need a database to themselves.
+ */
+#include "postgres.h"
+
+#include "miscadmin.h"
+#include "pgstat.h"
+#include "storage/ipc.h"
+#include "storage/latch.h"
+#include "storage/procarray.h"
+#include "storage/shmem.h"
+#include "utils/guc.h"
+#include "utils/wait_event.h"
+
+#include "audit/shared.h"
+#include "core/core.h"
+
+AuditShared pgcredit_audit;
+
+static int	max_databases = 8;
+static int	queue_size_kb = 1024;
+
+/*
+ * The settings that size shared memory; they exist only in a server that
+ * preloads the library.
+ */
+void
+pgcredit_queue_init(void)
+{
+	DefineCustomIntVariable("pgcredit.max_databases",
+							"Number of databases with the extension that can record accesses.",
+							NULL,
+							&max_databases, 8, 1, 1024,
+							PGC_POSTMASTER, 0, NULL, NULL, NULL);
+	DefineCustomIntVariable("pgcredit.audit_queue_size",
+							"Size of each database's queue of entries that are not durable yet.",
+							NULL,
+							&queue_size_kb, 1024, 256, 1024 * 1024,
+							PGC_POSTMASTER, GUC_UNIT_KB, NULL, NULL, NULL);
+}
+
+/*
+ * Called in the request hook, when MaxBackends is known.
+ */
+Size
+pgcredit_audit_shmem_size(void)
+{
+	Size		size;
+
+	RequestNamedLWLockTranche("pgcredit_audit", 1 + max_databases);
+	size = MAXALIGN(sizeof(AuditHeader));
+	size = add_size(size, MAXALIGN(mul_size(max_databases, sizeof(AuditSlot))));
+	size = add_size(size, MAXALIGN(mul_size(MaxBackends, sizeof(AuditWaiter))));
+	return add_size(size, mul_size(max_databases, (Size) queue_size_kb * 1024));
+}
+
+void
+pgcredit_audit_shmem_init(void)
+{
+	bool		found;
+	char	   *p;
+	Size		size = MAXALIGN(sizeof(AuditHeader)) +
+		MAXALIGN(max_databases * sizeof(AuditSlot)) +
+		MAXALIGN(MaxBackends * sizeof(AuditWaiter)) +
+		(Size) max_databases * queue_size_kb * 1024;
+
+	LWLockAcquire(AddinShmemInitLock, LW_EXCLUSIVE);
+	p = ShmemInitStruct("pgcredit audit", size, &found);
+	pgcredit_audit.header = (AuditHeader *) p;
+	p += MAXALIGN(sizeof(AuditHeader));
+	pgcredit_audit.slots = (AuditSlot *) p;
+	p += MAXALIGN(max_databases * sizeof(AuditSlot));
+	pgcredit_audit.waiters = (AuditWaiter *) p;
+	p += MAXALIGN(MaxBackends * sizeof(AuditWaiter));
+	pgcredit_audit.rings = p;
+	pgcredit_audit.locks = GetNamedLWLockTranche("pgcredit_audit");
+	if (!found)
+	{
+		memset(pgcredit_audit.header, 0, pgcredit_audit.rings - (char *) pgcredit_audit.header);
+		pgcredit_audit.header->launcher_procno = -1;
+		pgcredit_audit.header->n_slots = max_databases;
+		pgcredit_audit.header->n_waiters = MaxBackends;
+		pgcredit_audit.header->ring_size = (Size) queue_size_kb * 1024;
+		for (int i = 0; i < pgcredit_audit.header->n_waiters; i++)
+			SpinLockInit(&pgcredit_audit.waiters[i].mutex);
+	}
+	LWLockRelease(AddinShmemInitLock);
+}
+
+bool
+pgcredit_audit_preloaded(void)
+{
+	return pgcredit_audit.header != NULL;
+}
+
+void
+pgcredit_wake(int procno)
+{
+	if (procno >= 0)
+		SetLatch(&ProcGlobal->allProcs[procno].procLatch);
+}
+
+/*
+ * Index of the database's slot, or -1; with "make", a free one is given to it.
+ */
+int
+pgcredit_slot_find(Oid dbid, bool make)
+{
+	int			found = -1;
+
+	LWLockAcquire(HEADER_LOCK, make ? LW_EXCLUSIVE : LW_SHARED);
+	for (int i = 0; i < pgcredit_audit.header->n_slots; i++)
+	{
+		if (pgcredit_audit.slots[i].dbid == dbid)
+		{
+			found = i;
+			break;
+		}
+		if (make && found < 0 && !OidIsValid(pgcredit_audit.slots[i].dbid))
+			found = i;
+	}
+	if (found >= 0 && pgcredit_audit.slots[found].dbid != dbid)
+	{
+		AuditSlot  *slot = &pgcredit_audit.slots[found];
+
+		memset(slot, 0, sizeof(AuditSlot));
+		slot->dbid = dbid;
+		slot->writer_procno = -1;
+	}
+	LWLockRelease(HEADER_LOCK);
+	return found;
+}
+
+void
+pgcredit_slot_free(int i)
+{
+	LWLockAcquire(HEADER_LOCK, LW_EXCLUSIVE);
+	pgcredit_audit.slots[i].dbid = InvalidOid;
+	LWLockRelease(HEADER_LOCK);
+}
+
+/* ---------------------------------------------------------------------------
+ * The writer's side
+ * ---------------------------------------------------------------------------
+ */
+
+/*
+ * Make the calling process the writer of the database.  Returns its slot, or
+ * -1 when another serves it already, when it is barred, or when there is no
+ * slot left (which is logged).
+ */
+int
+pgcredit_queue_claim(Oid dbid)
+{
+	int			i = pgcredit_slot_find(dbid, true);
+	bool		claimed = false;
+
+	if (i < 0)
+	{
+		ereport(LOG,
+				(errcode(ERRCODE_CONFIGURATION_LIMIT_EXCEEDED),
+				 errmsg("no place left for the audit writer of database %u", dbid),
+				 errhint("Raise pgcredit.max_databases and restart the server.")));
+		return -1;
+	}
+	LWLockAcquire(SLOT_LOCK(i), LW_EXCLUSIVE);
+	if (pgcredit_audit.slots[i].writer_pid == 0 && pgcredit_audit.slots[i].barred_by == 0)
+	{
+		pgcredit_audit.slots[i].writer_pid = MyProcPid;
+		pgcredit_audit.slots[i].writer_procno = pgcredit_my_procno();
+		pgcredit_audit.slots[i].recheck = false;
+		pgcredit_audit.slots[i].outbox = true; /* rows may be left from before */
+		pgcredit_audit.slots[i].head = pgcredit_audit.slots[i].tail = 0;
+		pgcredit_audit.slots[i].pending = 0;
+		claimed = true;
+	}
+	LWLockRelease(SLOT_LOCK(i));
+	return claimed ? i : -1;
+}
+
+/*
+ * What somebody wants of the writer besides writing; a wish to recheck is
+ * taken back by asking.
+ */
+QueueSummons
+pgcredit_queue_summons(int i)
+{
+	QueueSummons summons = SUMMONS_NONE;
+
+	LWLockAcquire(SLOT_LOCK(i), LW_EXCLUSIVE);
+	if (pgcredit_audit.slots[i].barred_by != 0)
+		summons = SUMMONS_LEAVE;
+	else if (pgcredit_audit.slots[i].recheck)
+		summons = SUMMONS_RECHECK;
+	pgcredit_audit.slots[i].recheck = false;
+	LWLockRelease(SLOT_LOCK(i));
+	return summons;
+}
+
+bool
+pgcredit_queue_take_outbox_flag(int i)
+{
+	bool		flag;
+
+	LWLockAcquire(SLOT_LOCK(i), LW_EXCLUSIVE);
+	flag = pgcredit_audit.slots[i].outbox;
+	pgcredit_audit.slots[i].outbox = false;
+	LWLockRelease(SLOT_LOCK(i));
+	return flag;
+}
+
+void
+pgcredit_queue_count(int i, int64 entries, int64 bytes)
+{
+	LWLockAcquire(SLOT_LOCK(i), LW_EXCLUSIVE);
+	pgcredit_audit.slots[i].entries += entries;
+	pgcredit_audit.slots[i].bytes += bytes;
+	pgcredit_audit.slots[i].batches++;
+	LWLockRelease(SLOT_LOCK(i));
+}
+
+/* ---------------------------------------------------------------------------
+ * The launcher's side
+ * ---------------------------------------------------------------------------
+ */
+
+static void
+launcher_gone(int code, Datum arg)
+{
+	LWLockAcquire(HEADER_LOCK, LW_EXCLUSIVE);
+	pgcredit_audit.header->launcher_procno = -1;
+	LWLockRelease(HEADER_LOCK);
+}
+
+void
+pgcredit_launcher_register_pid(void)
+{
+	LWLockAcquire(HEADER_LOCK, LW_EXCLUSIVE);
+	pgcredit_audit.header->launcher_procno = pgcredit_my_procno();
+	LWLockRelease(HEADER_LOCK);
+	before_shmem_exit(launcher_gone, (Datum) 0);
+}
+
+/*
+ * Databases that asked for a writer, and those that had one and have none now;
+ * requests are taken back.  A bar whose owner is gone is lifted.
+ */
+List *
+pgcredit_queue_databases_to_start(void)
+{
+	List	   *dbids = NIL;
+	Oid			found[MAX_REQUESTS + 1024];
+	int			n = 0;
+
+	LWLockAcquire(HEADER_LOCK, LW_EXCLUSIVE);
+	for (int i = 0; i < MAX_REQUESTS; i++)
+	{
+		if (OidIsValid(pgcredit_audit.header->requests[i]))
+			found[n++] = pgcredit_audit.header->requests[i];
+		pgcredit_audit.header->requests[i] = InvalidOid;
+	}
+	for (int i = 0; i < pgcredit_audit.header->n_slots; i++)
+	{
+		AuditSlot  *slot = &pgcredit_audit.slots[i];
+
+		if (!OidIsValid(slot->dbid))
+			continue;
+		LWLockAcquire(SLOT_LOCK(i), LW_EXCLUSIVE);
+		if (slot->barred_by != 0 && BackendPidGetProc(slot->barred_by) == NULL)
+			slot->barred_by = 0;
+		if (slot->writer_pid == 0 && slot->barred_by == 0)
+			found[n++] = slot->dbid;
+		LWLockRelease(SLOT_LOCK(i));
+	}
+	LWLockRelease(HEADER_LOCK);
+
+	for (int i = 0; i < n; i++)
+		dbids = list_append_unique_oid(dbids, found[i]);
+	return dbids;
+}
+
+/* ---------------------------------------------------------------------------
+ * Requests of ordinary backends
+ * ---------------------------------------------------------------------------
+ */
+
+/*
+ * Ask the launcher for a writer; asking twice is harmless.  A full list is,
+ * too: who needs the writer asks again while it waits.
+ */
+void
+pgcredit_queue_request_writer(Oid dbid)
+{
+	int			launcher;
+
+	if (pgcredit_audit.header == NULL)
+		return;
+	LWLockAcquire(HEADER_LOCK, LW_EXCLUSIVE);
+	for (int i = 0; i < MAX_REQUESTS; i++)
+	{
+		if (pgcredit_audit.header->requests[i] == dbid)
+			break;
+		if (!OidIsValid(pgcredit_audit.header->requests[i]))
+		{
+			pgcredit_audit.header->requests[i] = dbid;
+			break;
+		}
+	}
+	launcher = pgcredit_audit.header->launcher_procno;
+	LWLockRelease(HEADER_LOCK);
+	pgcredit_wake(launcher);
+}
+
+/*
+ * Wake the writer of the database after setting the flags given.
+ */
+static void
+flag_slot(Oid dbid, bool outbox, bool recheck)
+{
+	int			i = pgcredit_audit.header ? pgcredit_slot_find(dbid, false) : -1;
+	int			writer;
+
+	if (i < 0)
+		return;
+	LWLockAcquire(SLOT_LOCK(i), LW_EXCLUSIVE);
+	pgcredit_audit.slots[i].outbox |= outbox;
+	pgcredit_audit.slots[i].recheck |= recheck;
+	writer = pgcredit_audit.slots[i].writer_procno;
+	LWLockRelease(SLOT_LOCK(i));
+	pgcredit_wake(writer);
+}
+
+void
+pgcredit_queue_flag_outbox(Oid dbid)
+{
+	flag_slot(dbid, true, false);
+}
+
+void
+pgcredit_queue_wake_writer(Oid dbid)
+{
+	flag_slot(dbid, false, true);
+}
+
+/*
+ * Send the database's writer away and keep it away until pgcredit_queue_unbar,
+ * so that DROP DATABASE and the like find nobody connected.  Returns false
+ * when another backend bars it.  Waits at most ten seconds; if the writer is
+ * still there then, the command itself says that the database is in use.
+ */
+bool
+pgcredit_queue_bar(Oid dbid)
+{
+	int			i = pgcredit_audit.header ? pgcredit_slot_find(dbid, true) : -1;
+	bool		mine = false;
+
+	if (i < 0)
+		return false;
+	for (int turn = 0; turn < 1000; turn++)
+	{
+		int			writer;
+
+		LWLockAcquire(SLOT_LOCK(i), LW_EXCLUSIVE);
+		if (pgcredit_audit.slots[i].barred_by == 0)
+			pgcredit_audit.slots[i].barred_by = MyProcPid;
+		mine = pgcredit_audit.slots[i].barred_by == MyProcPid;
+		writer = pgcredit_audit.slots[i].writer_pid ? pgcredit_audit.slots[i].writer_procno : -1;
+		LWLockRelease(SLOT_LOCK(i));
+		if (!mine || writer < 0)
+			break;
+		pgcredit_wake(writer);
+		(void) WaitLatch(MyLatch, WL_LATCH_SET | WL_TIMEOUT | WL_EXIT_ON_PM_DEATH,
+						 10L, PG_WAIT_EXTENSION);
+		ResetLatch(MyLatch);
+		CHECK_FOR_INTERRUPTS();
+	}
+	return mine;
+}
+
+/*
+ * Let the writer come back; with "forget" the database is gone, and its slot
+ * is free.
+ */
+void
+pgcredit_queue_unbar(Oid dbid, bool forget)
+{
+	int			i = pgcredit_slot_find(dbid, false);
+
+	if (i < 0)
+		return;
+	LWLockAcquire(SLOT_LOCK(i), LW_EXCLUSIVE);
+	if (pgcredit_audit.slots[i].barred_by == MyProcPid)
+		pgcredit_audit.slots[i].barred_by = 0;
+	LWLockRelease(SLOT_LOCK(i));
+	if (forget)
+		pgcredit_slot_free(i);
+	else
+		pgcredit_queue_request_writer(dbid);
+}

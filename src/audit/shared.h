@@ -1,0 +1,84 @@
+/*
+ * shared.h
+ *		The audit room's shared memory, for shared.c and queue.c only.
+ *
+ * Shared memory holds, once per cluster, a small header, an array of slots and
+ * an array of waiters.  A slot belongs to a database and owns one ring; a
+ * waiter belongs to a backend (indexed by its PGPROC number) and holds the
+ * answer to its present request.
+ *
+ * Lock order: header lock, slot lock, waiter spinlock; a slot's lock is never
+ * taken while another's is held.  Nobody waits or allocates while holding any
+ * of them.
+ *
+ *	header lock		which database a slot belongs to, requests to the launcher
+ *	slot lock		everything else in a slot, and its ring
+ *	waiter spinlock	the waiter
+ *
+ * After a crash the postmaster makes shared memory anew.
+ */
+#ifndef PGCREDIT_AUDIT_SHARED_H
+#define PGCREDIT_AUDIT_SHARED_H
+
+#include "storage/lwlock.h"
+#include "storage/spin.h"
+
+#include "audit/audit_internal.h"
+
+#define MAX_REQUESTS 32
+
+typedef struct AuditSlot
+{
+	Oid			dbid;			/* header lock; InvalidOid when free */
+
+	/* the slot's own lock protects all that follows */
+	int			writer_pid;		/* 0 when no writer serves the ring */
+	int			writer_procno;
+	int			barred_by;		/* pid of a backend that wants the writer away */
+	bool		recheck;		/* the extension may be gone */
+	bool		outbox;			/* a transaction with outbox rows committed */
+	uint64		head;			/* bytes ever put in */
+	uint64		tail;			/* bytes ever taken out */
+	int			pending;		/* items between the two */
+	int64		entries;		/* since start of the server */
+	int64		bytes;
+	int64		batches;
+} AuditSlot;
+
+typedef struct AuditWaiter
+{
+	slock_t		mutex;			/* protects all that follows */
+	uint64		ticket;
+	int			outstanding;	/* items not answered yet */
+	int			sqlstate;		/* 0, or why one of them failed */
+	uint64		seq;			/* lowest sequence number among them */
+} AuditWaiter;
+
+typedef struct AuditHeader
+{
+	int			launcher_procno;	/* header lock; -1 when none */
+	Oid			requests[MAX_REQUESTS]; /* header lock */
+	int			n_slots;
+	int			n_waiters;
+	Size		ring_size;
+} AuditHeader;
+
+typedef struct AuditShared
+{
+	AuditHeader *header;		/* NULL when the library is not preloaded */
+	AuditSlot  *slots;
+	AuditWaiter *waiters;
+	char	   *rings;			/* one after the other, header->ring_size each */
+	LWLockPadded *locks;		/* [0] header, [1 + i] slot i */
+} AuditShared;
+
+extern AuditShared pgcredit_audit;
+
+#define HEADER_LOCK (&pgcredit_audit.locks[0].lock)
+#define SLOT_LOCK(i) (&pgcredit_audit.locks[1 + (i)].lock)
+
+extern int	pgcredit_slot_find(Oid dbid, bool make);
+extern void pgcredit_slot_free(int slot);
+extern void pgcredit_wake(int procno);
+
+#endif							/* PGCREDIT_AUDIT_SHARED_H */
