@@ -170,7 +170,7 @@ BEGIN
         END IF;
         IF field ->> 'type' = 'code'
            AND NOT (jsonb_typeof(field -> 'codes') IS NOT DISTINCT FROM 'array'
-                    AND jsonb_path_exists(field, 'strict $.codes[0]', silent => true)
+                    AND jsonb_path_exists(field, 'lax $.codes[*]')
                     AND NOT jsonb_path_exists(field, '$.codes[*] ? (@.type() != "string" || @ == "")')) THEN
             RETURN format('Field "%s" of type code needs an array "codes" of texts.', name);
         END IF;
@@ -265,9 +265,9 @@ COMMENT ON COLUMN credit.refused_row.row_sealed IS 'row as given, encrypted, whe
 
 CREATE TABLE credit.record (
     subject_id bigint NOT NULL REFERENCES credit.subject,
-    category_id smallint NOT NULL REFERENCES credit.category,
+    category_id smallint NOT NULL,
     record_id bigint GENERATED ALWAYS AS IDENTITY,
-    provider_id integer NOT NULL REFERENCES credit.institution,
+    provider_id integer NOT NULL,
     dated date NOT NULL,
     valid_from date,
     valid_to date,
@@ -281,19 +281,50 @@ CREATE TABLE credit.record (
     changed_at timestamptz,
     status_reason text,
     PRIMARY KEY (subject_id, record_id),
-    CONSTRAINT record_source UNIQUE (subject_id, category_id, provider_id, source_key),
+    CONSTRAINT record_source UNIQUE (subject_id, source_key, provider_id, category_id),
     CHECK (valid_to > valid_from)
 );
 CREATE INDEX record_dated_idx ON credit.record (subject_id, category_id, dated);
 COMMENT ON TABLE credit.record IS 'dated facts of one category about one subject (信用信息)';
+COMMENT ON COLUMN credit.record.category_id IS 'no foreign key, nor for provider_id: they took a fifth of the time of a load; credit._keep_referenced keeps what records name';
 COMMENT ON COLUMN credit.record.dated IS 'day of the fact, Asia/Shanghai';
 COMMENT ON COLUMN credit.record.valid_to IS 'first day on which it is no longer valid';
 COMMENT ON COLUMN credit.record.polarity IS 'positive, neutral or adverse for the subject (信息性质)';
 COMMENT ON COLUMN credit.record.status IS 'active, disputed (异议中), repaired (已修复) or withdrawn (已撤回)';
 COMMENT ON COLUMN credit.record.source_key IS 'the provider''s own key of the fact; derived from its content when the provider has none';
+COMMENT ON CONSTRAINT record_source ON credit.record IS 'what makes a delivery idempotent';
 COMMENT ON COLUMN credit.record.payload IS 'the fact, as the schema of the category says';
-COMMENT ON COLUMN credit.record.batch_id IS 'delivery that wrote it last; no foreign key, a million rows would check it one by one';
+COMMENT ON COLUMN credit.record.batch_id IS 'delivery that wrote it last';
 COMMENT ON COLUMN credit.record.revision IS '1 when first delivered, one more for each delivery that changed it';
+
+-- The other half of a foreign key: a category or institution that records name cannot go.
+CREATE FUNCTION credit._keep_referenced() RETURNS trigger
+    LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $$
+BEGIN
+    LOCK TABLE credit.record IN SHARE MODE;
+    IF TG_OP = 'TRUNCATE' THEN
+        IF NOT EXISTS (SELECT FROM credit.record) THEN
+            RETURN NULL;
+        END IF;
+    ELSIF TG_TABLE_NAME = 'category' THEN
+        IF NOT EXISTS (SELECT FROM credit.record r WHERE r.category_id = OLD.category_id) THEN
+            RETURN OLD;
+        END IF;
+    ELSIF NOT EXISTS (SELECT FROM credit.record r WHERE r.provider_id = OLD.institution_id) THEN
+        RETURN OLD;
+    END IF;
+    RAISE EXCEPTION '% of credit.% would leave records without it', lower(TG_OP), TG_TABLE_NAME
+        USING ERRCODE = 'foreign_key_violation';
+END
+$$;
+CREATE TRIGGER keep_referenced BEFORE DELETE ON credit.category
+    FOR EACH ROW EXECUTE FUNCTION credit._keep_referenced();
+CREATE TRIGGER keep_referenced_truncate BEFORE TRUNCATE ON credit.category
+    FOR EACH STATEMENT EXECUTE FUNCTION credit._keep_referenced();
+CREATE TRIGGER keep_referenced BEFORE DELETE ON credit.institution
+    FOR EACH ROW EXECUTE FUNCTION credit._keep_referenced();
+CREATE TRIGGER keep_referenced_truncate BEFORE TRUNCATE ON credit.institution
+    FOR EACH STATEMENT EXECUTE FUNCTION credit._keep_referenced();
 
 -- Keys of unchanged rows of the delivery under way, to notice a second row with the same key; empty between deliveries.
 CREATE UNLOGGED TABLE credit._batch_seen (

@@ -130,8 +130,11 @@ BEGIN
     ELSE
         RAISE EXCEPTION '"%" is no kind of subject of its own', given
             USING ERRCODE = 'invalid_parameter_value',
-                  DETAIL = format('It is one of a subject''s dated properties (%s).', known.nature),
-                  HINT = 'Register the subject under its base kind and call credit.set_subject_attribute.';
+                  DETAIL = CASE known.nature WHEN 'object' THEN 'It is a thing, not somebody whom information is about.'
+                                ELSE format('It is one of a subject''s dated properties (%s).', known.nature) END,
+                  HINT = CASE WHEN known.nature <> 'object'
+                              THEN 'Register the subject under its base kind and call credit.set_subject_attribute.'
+                              ELSE 'Register the subject that it belongs to.' END;
     END IF;
     IF credit.is_natural_person(uscc) AND base <> 'person_in_business' THEN
         RAISE EXCEPTION 'a sole trader is a natural person in business, not of kind "%"', given
@@ -159,7 +162,7 @@ CREATE FUNCTION credit._put_subject(kind text, uscc credit.uscc, resident_id cre
 #variable_conflict use_column
 DECLARE
     number_digest bytea := credit.resident_digest(_put_subject.resident_id);
-    found bigint[];
+    hits bigint[];
     old credit.subject;
     new credit.subject;
     k record;
@@ -171,12 +174,12 @@ BEGIN
     END IF;
     k := credit._base_kind(_put_subject.kind, _put_subject.uscc, number_digest IS NOT NULL);
     FOR attempt IN 1..2 LOOP
-        SELECT array_agg(DISTINCT s.subject_id) INTO found
+        SELECT array_agg(DISTINCT s.subject_id) INTO hits
           FROM credit.subject s
          WHERE (s.uscc OPERATOR(credit.=) _put_subject.uscc)
             OR s.resident_digest = number_digest
             OR (s.kind = k.base AND s.code = _put_subject.code);
-        EXIT WHEN found IS NOT NULL;
+        EXIT WHEN hits IS NOT NULL;
         INSERT INTO credit.subject AS s (kind, uscc, resident_digest, resident_sealed, code, name, region, registered_on)
         VALUES (k.base, _put_subject.uscc, number_digest, credit.seal_resident_id(_put_subject.resident_id), _put_subject.code,
                 _put_subject.name, COALESCE(_put_subject.region, credit.region_of(_put_subject.uscc)), _put_subject.registered_on)
@@ -187,15 +190,15 @@ BEGIN
             EXIT;
         END IF;
     END LOOP;
-    IF outcome IS NULL AND found IS NULL THEN
+    IF outcome IS NULL AND hits IS NULL THEN
         RAISE EXCEPTION 'another session is entering this subject' USING ERRCODE = 'serialization_failure', HINT = 'Try again.';
     END IF;
     IF outcome IS NULL THEN
-        IF cardinality(found) > 1 THEN
+        IF cardinality(hits) > 1 THEN
             RAISE EXCEPTION 'identifiers name different subjects'
-                USING ERRCODE = 'PC301', DETAIL = format('They name subjects %s.', array_to_string(found, ' and '));
+                USING ERRCODE = 'PC301', DETAIL = format('They name subjects %s.', array_to_string(hits, ' and '));
         END IF;
-        SELECT * INTO old FROM credit.subject s WHERE s.subject_id = found[1] FOR UPDATE;
+        SELECT * INTO old FROM credit.subject s WHERE s.subject_id = hits[1] FOR UPDATE;
         _put_subject.subject_id := old.subject_id;
         IF old.kind <> k.base AND _put_subject.kind IS NOT NULL THEN
             RAISE EXCEPTION 'subject % is of kind "%", not "%"', old.subject_id, old.kind, k.base USING ERRCODE = 'PC301';

@@ -73,11 +73,14 @@ END
 $$;
 
 -- Take a chunk of records; the first row has number first_no in the delivery. Sequential scans are off because the plans
--- are made while the tables may still be empty and are kept while a million rows arrive.
+-- are made while the tables may still be empty and are kept while a million rows arrive; for the same reason each look-up
+-- is a scalar subquery, which the planner cannot turn into a join with, or a hash of, the whole table. And category_id + 0
+-- keeps it from record_dated_idx, which looks as good as record_source while there are no statistics, and is not for a
+-- subject with many records.
 CREATE FUNCTION credit._take_records(batch credit.batch, first_no bigint, given jsonb[],
                                      OUT inserted bigint, OUT updated bigint, OUT unchanged bigint, OUT refused bigint,
                                      OUT unknown_region bigint, OUT newest_dated date)
-    LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp SET enable_seqscan = off AS $$
+    LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp SET enable_seqscan = off SET jit = off AS $$
 #variable_conflict use_column
 DECLARE
     c credit.category;
@@ -119,16 +122,16 @@ BEGIN
         SELECT j.*, e.record_id,
                row_number() OVER (PARTITION BY j.fault, j.subject, j.key ORDER BY j.no) > 1
                OR COALESCE(e.batch_id = batch.batch_id, false)
-               OR (first_no > 1 AND EXISTS (SELECT FROM credit._batch_seen b
-                                             WHERE b.batch_id = batch.batch_id AND b.subject_id = j.subject
-                                               AND b.record_id = e.record_id)) AS twice,
+               OR (first_no > 1 AND COALESCE((SELECT true FROM credit._batch_seen b
+                                               WHERE b.batch_id = batch.batch_id AND b.subject_id = j.subject
+                                                 AND b.record_id = e.record_id), false)) AS twice,
                COALESCE((e.dated, e.valid_from, e.valid_to, e.polarity, e.payload)
                         IS NOT DISTINCT FROM (j.dated, j.valid_from, j.valid_to, j.polarity, j.payload), false) AS same
           FROM judged j
           LEFT JOIN LATERAL (SELECT r.record_id, r.batch_id, r.dated, r.valid_from, r.valid_to, r.polarity, r.payload
                                FROM credit.record r
-                              WHERE r.subject_id = j.subject AND r.category_id = c.category_id
-                                AND r.provider_id = batch.provider_id AND r.source_key = j.key
+                              WHERE r.subject_id = j.subject AND r.source_key = j.key AND r.provider_id = batch.provider_id
+                                AND r.category_id + 0 = c.category_id
                               LIMIT 1) e ON j.fault IS NULL
     ), written AS (
         INSERT INTO credit.record AS r (subject_id, category_id, provider_id, dated, valid_from, valid_to, polarity,
@@ -181,10 +184,11 @@ $$;
 CREATE FUNCTION credit._take_subjects(batch credit.batch, first_no bigint, given jsonb[],
                                       OUT inserted bigint, OUT updated bigint, OUT unchanged bigint, OUT refused bigint,
                                       OUT unknown_region bigint, OUT newest_dated date)
-    LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp SET enable_seqscan = off AS $$
+    LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp SET enable_seqscan = off SET jit = off AS $$
 #variable_conflict use_column
 DECLARE
     may_change boolean := credit._is_operator();
+    totals_due boolean := true;
     one record;
     put record;
     state text;
@@ -219,43 +223,55 @@ BEGIN
               FROM plain p
               LEFT JOIN LATERAL (SELECT t.subject_id, t.kind, t.name, t.region, t.registered_on FROM credit.subject t
                                   WHERE t.uscc OPERATOR(credit.=) p.valid_code LIMIT 1) s ON p.is_plain
+        ), sorted AS MATERIALIZED (
+            SELECT m.*, CASE WHEN is_plain AND nth = 1 AND old_id IS NULL THEN 'new'
+                             WHEN is_plain AND nth = 1 AND same THEN 'same'
+                             ELSE 'single' END AS way,
+                   (SELECT r.name_zh FROM credit.region r WHERE r.code OPERATOR(credit.=) m.place) IS NULL AS unplaced
+              FROM met m
         ), entered AS (
             INSERT INTO credit.subject AS s (kind, uscc, name, region, registered_on)
             SELECT m.base, m.valid_code, m.name, m.place, m.registered_on
-              FROM met m WHERE m.is_plain AND m.old_id IS NULL AND m.nth = 1 ORDER BY m.no
+              FROM sorted m WHERE m.way = 'new' ORDER BY m.no
             ON CONFLICT DO NOTHING
-            RETURNING s.uscc
+            RETURNING 1
+        ), totals AS (
+            SELECT (SELECT count(*) FROM entered) AS entered,
+                   -- a new one that another session entered meanwhile changed nothing either
+                   (SELECT count(*) FROM sorted m WHERE m.way <> 'single') - (SELECT count(*) FROM entered) AS left_alone,
+                   (SELECT count(*) FROM sorted m WHERE m.way <> 'single' AND m.unplaced) AS set_unplaced
         )
-        SELECT m.*, e.uscc IS NOT NULL AS entered, g.given,
-               NOT EXISTS (SELECT FROM credit.region r WHERE r.code OPERATOR(credit.=) m.place) AS unplaced
-          FROM met m
-          JOIN unnest(given) WITH ORDINALITY AS g (given, row_no) ON g.row_no = m.row_no
-          LEFT JOIN entered e ON m.nth = 1 AND e.uscc::text = m.valid_code::text
+        SELECT t.*, m.*, g.given
+          FROM totals t
+          LEFT JOIN (sorted m JOIN unnest(given) WITH ORDINALITY AS g (given, g_no) ON g.g_no = m.row_no)
+            ON m.way = 'single'
          ORDER BY m.no
     LOOP
-        IF one.entered THEN
-            inserted := inserted + 1;
-        ELSIF one.is_plain AND one.same AND one.nth = 1 THEN
-            unchanged := unchanged + 1;
-        ELSIF one.sqlstate IS NOT NULL THEN
+        IF totals_due THEN
+            inserted := one.entered;
+            unchanged := one.left_alone;
+            unknown_region := one.set_unplaced;
+            totals_due := false;
+        END IF;
+        CONTINUE WHEN one.no IS NULL;
+        IF one.sqlstate IS NOT NULL THEN
             PERFORM credit._refuse(batch.batch_id, one.no, one.given, one.sqlstate, one.reason, one.detail);
             refused := refused + 1;
             CONTINUE;
-        ELSE
-            BEGIN
-                put := credit._put_subject(one.kind, one.uscc::credit.uscc, one.resident_id::credit.resident_id, one.code,
-                                           one.name, one.region::credit.region_code, one.registered_on, may_change);
-                inserted := inserted + (put.outcome = 'inserted')::integer;
-                updated := updated + (put.outcome = 'updated')::integer;
-                unchanged := unchanged + (put.outcome = 'unchanged')::integer;
-            EXCEPTION
-                WHEN data_exception OR integrity_constraint_violation OR insufficient_privilege OR SQLSTATE 'PC301' THEN
-                    GET STACKED DIAGNOSTICS state = RETURNED_SQLSTATE, message = MESSAGE_TEXT, explanation = PG_EXCEPTION_DETAIL;
-                    PERFORM credit._refuse(batch.batch_id, one.no, one.given, state, message, NULLIF(explanation, ''));
-                    refused := refused + 1;
-                    CONTINUE;
-            END;
         END IF;
+        BEGIN
+            put := credit._put_subject(one.kind, one.uscc::credit.uscc, one.resident_id::credit.resident_id, one.code,
+                                       one.name, one.region::credit.region_code, one.registered_on, may_change);
+            inserted := inserted + (put.outcome = 'inserted')::integer;
+            updated := updated + (put.outcome = 'updated')::integer;
+            unchanged := unchanged + (put.outcome = 'unchanged')::integer;
+        EXCEPTION
+            WHEN data_exception OR integrity_constraint_violation OR insufficient_privilege OR SQLSTATE 'PC301' THEN
+                GET STACKED DIAGNOSTICS state = RETURNED_SQLSTATE, message = MESSAGE_TEXT, explanation = PG_EXCEPTION_DETAIL;
+                PERFORM credit._refuse(batch.batch_id, one.no, one.given, state, message, NULLIF(explanation, ''));
+                refused := refused + 1;
+                CONTINUE;
+        END;
         unknown_region := unknown_region + one.unplaced::integer;
     END LOOP;
 END
@@ -333,6 +349,9 @@ DECLARE
     c credit.category;
     new_id bigint;
 BEGIN
+    IF content IS NULL OR content NOT IN ('record', 'subject', 'region') THEN
+        RAISE EXCEPTION 'unknown kind of rows "%"', content USING ERRCODE = 'invalid_parameter_value';
+    END IF;
     IF octet_length(batch_key) > 500 THEN
         RAISE EXCEPTION 'batch key is too long' USING ERRCODE = 'string_data_right_truncation', DETAIL = 'It has at most 500 bytes.';
     END IF;
@@ -414,8 +433,8 @@ BEGIN
                     WHEN data_exception OR integrity_constraint_violation OR program_limit_exceeded OR SQLSTATE 'PC301' THEN
                         GET STACKED DIAGNOSTICS state = RETURNED_SQLSTATE, message = MESSAGE_TEXT, explanation = PG_EXCEPTION_DETAIL;
                         PERFORM credit._refuse(b.batch_id, b.received + i, given[i], state, message, NULLIF(explanation, ''));
-                        SELECT 0 AS inserted, 0 AS updated, 0 AS unchanged, 1 AS refused, 0 AS unknown_region,
-                               NULL::date AS newest_dated INTO part;
+                        SELECT 0::bigint AS inserted, 0::bigint AS updated, 0::bigint AS unchanged, 1::bigint AS refused,
+                               0::bigint AS unknown_region, NULL::date AS newest_dated INTO part;
                 END;
                 sum.inserted := sum.inserted + part.inserted;
                 sum.updated := sum.updated + part.updated;
@@ -655,6 +674,7 @@ GRANT SELECT ON credit.data_quality, credit.unknown_region TO credit_operator, c
 
 REVOKE ALL ON FUNCTION
     credit._schema_fault(jsonb), credit.category_schema(text, boolean), credit._keep_category(), credit._keep_region(),
+    credit._keep_referenced(),
     credit.calling_institution(), credit._is_operator(),
     credit.register_institution(text, text, text, text, regrole, credit.uscc, credit.region_code),
     credit.set_institution_status(text, text),
