@@ -172,6 +172,10 @@ BEGIN
             USING ERRCODE = 'PC301',
                   DETAIL = 'A subject is known by a unified social credit code, a resident identity number, or a code of its own in its kind.';
     END IF;
+    IF credit._mask_text(_put_subject.name) <> _put_subject.name OR credit._mask_text(_put_subject.code) <> _put_subject.code THEN
+        RAISE EXCEPTION 'name or code of a subject carries a resident identity number'
+            USING ERRCODE = 'PC301', HINT = 'Give it as resident_id; it is never stored in clear.';
+    END IF;
     k := credit._base_kind(_put_subject.kind, _put_subject.uscc, number_digest IS NOT NULL);
     FOR attempt IN 1..2 LOOP
         SELECT array_agg(DISTINCT s.subject_id) INTO hits
@@ -316,7 +320,7 @@ BEGIN
     END IF;
     INSERT INTO credit.subject_attribute AS a (subject_id, kind_code, valid_from, valid_to, source)
     VALUES (set_subject_attribute.subject_id, set_subject_attribute.kind, set_subject_attribute.valid_from,
-            set_subject_attribute.valid_to, set_subject_attribute.source)
+            set_subject_attribute.valid_to, credit._mask_text(set_subject_attribute.source))
     ON CONFLICT (subject_id, kind_code, valid_from) DO UPDATE
        SET valid_to = EXCLUDED.valid_to, source = COALESCE(EXCLUDED.source, a.source);
 END

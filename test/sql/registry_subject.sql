@@ -53,6 +53,8 @@ SELECT credit.register_subject(kind => 'area', uscc => :'ent1');
 \set VERBOSITY sqlstate
 SELECT credit.register_subject(kind => 'organisation', uscc => :'ent1') IS NULL AS refused;
 \set VERBOSITY default
+SELECT credit.register_subject(kind => 'group', code => :'num1');
+SELECT credit.register_subject(uscc => :'ent1', name => '甲 ' || :'num1');
 -- the portal fills what is empty and changes nothing else
 SELECT credit.register_subject(uscc => :'ent1', name => '乙公司', registered_on => '2001-01-01') = :ent AS filled;
 SELECT name, registered_on, region FROM credit.subject WHERE subject_id = :ent;
