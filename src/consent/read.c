@@ -107,6 +107,33 @@ put_row(ReturnSetInfo *rsinfo, HTAB *granted, HeapTuple tuple, TupleDesc desc)
 }
 
 /*
+ * Put the rows that SPI has in hand, and free them.
+ */
+static void
+put_rows(ReturnSetInfo *rsinfo, HTAB *granted)
+{
+	for (uint64 k = 0; k < SPI_processed; k++)
+		put_row(rsinfo, granted, SPI_tuptable->vals[k], SPI_tuptable->tupdesc);
+	SPI_freetuptable(SPI_tuptable);
+}
+
+/*
+ * The records of many subjects may not fit in memory.
+ */
+static void
+put_rows_by_cursor(ReturnSetInfo *rsinfo, HTAB *granted, Datum *args)
+{
+	Portal		portal = SPI_cursor_open(NULL, read_plan(true), args, NULL, true);
+
+	do
+	{
+		SPI_cursor_fetch(portal, true, ROWS_AT_ONCE);
+		put_rows(rsinfo, granted);
+	} while (SPI_processed == ROWS_AT_ONCE);
+	SPI_cursor_close(portal);
+}
+
+/*
  * Return the records of what the request was granted, as the statement's own
  * snapshot sees them.
  */
@@ -119,7 +146,6 @@ return_records(FunctionCallInfo fcinfo, const Request *r, bool many)
 	Datum	   *ids = palloc(r->n_categories * sizeof(Datum));
 	int			n = 0;
 	PgcreditOwner saved;
-	Portal		portal;
 
 	InitMaterializedSRF(fcinfo, 0);
 	if (many)
@@ -134,16 +160,14 @@ return_records(FunctionCallInfo fcinfo, const Request *r, bool many)
 	if (SPI_connect() != SPI_OK_CONNECT)
 		elog(ERROR, "SPI_connect failed");
 	pgcredit_owner_begin(&saved);
-	portal = SPI_cursor_open(NULL, read_plan(many), args, NULL, true);
-	do
+	if (many)
+		put_rows_by_cursor(rsinfo, granted, args);
+	else
 	{
-		SPI_cursor_fetch(portal, true, ROWS_AT_ONCE);
-		for (uint64 k = 0; k < SPI_processed; k++)
-			put_row(rsinfo, granted, SPI_tuptable->vals[k], SPI_tuptable->tupdesc);
-		n = SPI_processed;
-		SPI_freetuptable(SPI_tuptable);
-	} while (n == ROWS_AT_ONCE);
-	SPI_cursor_close(portal);
+		if (SPI_execute_plan(read_plan(false), args, NULL, true, 0) != SPI_OK_SELECT)
+			elog(ERROR, "could not read records");
+		put_rows(rsinfo, NULL);
+	}
 	pgcredit_owner_end(&saved);
 	SPI_finish();
 }

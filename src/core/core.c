@@ -68,10 +68,12 @@ extension_owner(void)
  * The role on whose behalf we act: the current role, as SET ROLE left it.
  *
  * Inside one of our SECURITY DEFINER functions the current role is the owner
- * of the extension; the caller is then the role outside of all such functions.
- * Inside somebody else's definer function it is that function's owner, so a
- * wrapper cannot borrow the identity of whoever calls it.  A GUC never counts:
- * anyone who can run SQL can set one.
+ * of the extension; the caller is then the role of the session, as SET ROLE
+ * left it.  So who calls somebody's definer function that calls one of ours
+ * lends it his identity, as with any function he trusts enough to call; the
+ * right to execute ours is still that of its owner.  open_access and read are
+ * no definer functions: inside somebody's wrapper they act as its owner.  A GUC
+ * never counts: anyone who can run SQL can set one.
  */
 Oid
 pgcredit_calling_role(void)
