@@ -12,10 +12,7 @@
  */
 #include "postgres.h"
 
-#include "access/transam.h"
-#include "access/xact.h"
 #include "catalog/pg_type.h"
-#include "common/hashfn.h"
 #include "funcapi.h"
 #include "mb/pg_wchar.h"
 #include "miscadmin.h"
@@ -23,7 +20,6 @@
 #include "utils/builtins.h"
 #include "utils/hsearch.h"
 #include "utils/memutils.h"
-#include "utils/snapmgr.h"
 
 #include "consent/consent_internal.h"
 #include "core/core.h"
@@ -72,13 +68,6 @@ told(Reason reason)
 	return &pgcredit_reasons[reason == REASON_UNKNOWN_SUBJECT ? REASON_NO_CONSENT : reason];
 }
 
-/* A subject's place in the request, found by its id. */
-typedef struct SubjectPlace
-{
-	int64		subject_id;
-	int			place;
-} SubjectPlace;
-
 /* ---------------------------------------------------------------------------
  * What is asked
  * ---------------------------------------------------------------------------
@@ -100,25 +89,29 @@ clipped(const char *word)
 
 /*
  * Subjects in the order given, each once.  Places are left in *places for
- * finding them again.
+ * finding them again; one subject needs none.
  */
 static void
 take_subjects(Request *r, const int64 *ids, int n, HTAB **places)
 {
 	HASHCTL		ctl = {.keysize = sizeof(int64),.entrysize = sizeof(SubjectPlace),.hcxt = CurrentMemoryContext};
 
-	r->subject_ids = palloc_extended(Max(1, n) * sizeof(int64), MCXT_ALLOC_HUGE);
-	*places = hash_create("subjects of an access", n, &ctl,
-						  HASH_ELEM | HASH_BLOBS | HASH_CONTEXT);
-	for (int k = 0; k < n; k++)
+	*places = NULL;
+	r->subject_ids = palloc_extended(n * sizeof(int64), MCXT_ALLOC_HUGE);
+	r->subject_ids[0] = ids[0];
+	r->n_subjects = 1;
+	if (n > 1)
+		*places = hash_create("subjects of an access", n, &ctl,
+							  HASH_ELEM | HASH_BLOBS | HASH_CONTEXT);
+	for (int k = 0; *places != NULL && k < n; k++)
 	{
 		bool		found;
 		SubjectPlace *place = hash_search(*places, &ids[k], HASH_ENTER, &found);
 
 		if (found)
 			continue;
-		place->place = r->n_subjects;
-		r->subject_ids[r->n_subjects++] = ids[k];
+		place->place = k == 0 ? 0 : r->n_subjects++;
+		r->subject_ids[place->place] = ids[k];
 	}
 	r->salts = palloc_extended(r->n_subjects * sizeof(bytea *), MCXT_ALLOC_HUGE | MCXT_ALLOC_ZERO);
 }
@@ -197,201 +190,6 @@ take_request(Request *r, Datum purpose, ArrayType *categories)
 }
 
 /* ---------------------------------------------------------------------------
- * Checking
- * ---------------------------------------------------------------------------
- */
-
-/* Columns of the query in fetch_consents */
-enum
-{
-	COL_SUBJECT = 1, COL_SALT, COL_CONSENT, COL_CATEGORIES, COL_PURPOSES,
-	COL_FROM, COL_TO, COL_REVOKED, COL_XMIN
-};
-
-#define CONSENT_QUERY(condition) \
-	"SELECT s.subject_id, s.log_salt, c.consent_id, c.categories, c.purposes," \
-	" c.valid_from, c.valid_to, c.revoked_at IS NOT NULL, c.xmin" \
-	" FROM credit.subject s" \
-	" LEFT JOIN credit.consent c ON c.subject_id = s.subject_id AND c.institution_id = $2" \
-	" WHERE s.subject_id " condition
-
-static SPIPlanPtr
-consent_plan(bool many)
-{
-	static SPIPlanPtr plans[2] = {NULL, NULL};
-	Oid			types[2] = {many ? INT8ARRAYOID : INT8OID, INT4OID};
-
-	if (plans[many] == NULL)
-	{
-		SPIPlanPtr	plan = SPI_prepare_cursor(many ? CONSENT_QUERY("= ANY ($1)") : CONSENT_QUERY("= $1"),
-											  2, types,
-											  many ? CURSOR_OPT_CUSTOM_PLAN : CURSOR_OPT_GENERIC_PLAN);
-
-		if (plan == NULL)
-			elog(ERROR, "SPI_prepare failed: %s", SPI_result_code_string(SPI_result));
-		if (SPI_keepplan(plan) != 0)
-			elog(ERROR, "SPI_keepplan failed");
-		plans[many] = plan;
-	}
-	return plans[many];
-}
-
-static Datum
-column(HeapTuple tuple, int number)
-{
-	bool		isnull;
-
-	return SPI_getbinval(tuple, SPI_tuptable->tupdesc, number, &isnull);
-}
-
-static bool
-has_category(ArrayType *categories, int16 id)
-{
-	int16	   *ids = (int16 *) ARR_DATA_PTR(categories);
-	int			n = ArrayGetNItems(ARR_NDIM(categories), ARR_DIMS(categories));
-
-	for (int k = 0; k < n; k++)
-		if (ids[k] == id)
-			return true;
-	return false;
-}
-
-static bool
-has_purpose(ArrayType *purposes, const char *purpose)
-{
-	int			n = ArrayGetNItems(ARR_NDIM(purposes), ARR_DIMS(purposes));
-	char	   *p = ARR_DATA_PTR(purposes);
-	Size		len = strlen(purpose);
-
-	for (int k = 0; k < n; k++)
-	{
-		if (VARSIZE_ANY_EXHDR(p) == len && memcmp(VARDATA_ANY(p), purpose, len) == 0)
-			return true;
-		p = att_addlength_pointer(p, -1, p);
-		p = (char *) att_align_nominal(p, TYPALIGN_INT);
-	}
-	return false;
-}
-
-/*
- * The first condition that fails for a consent and a category that it covers,
- * or REASON_GRANTED.  A consent is in force from valid_from on and no more at
- * valid_to (D-24).
- */
-static Reason
-check_consent(const Request *r, HeapTuple tuple)
-{
-	if (!has_purpose(DatumGetArrayTypeP(column(tuple, COL_PURPOSES)), r->purpose))
-		return REASON_PURPOSE_REFUSED;
-	if (TransactionIdIsCurrentTransactionId(DatumGetTransactionId(column(tuple, COL_XMIN))))
-		return REASON_UNCOMMITTED;
-	if (DatumGetBool(column(tuple, COL_REVOKED)))
-		return REASON_REVOKED;
-	if (r->at < DatumGetTimestampTz(column(tuple, COL_FROM)))
-		return REASON_NOT_STARTED;
-	if (r->at >= DatumGetTimestampTz(column(tuple, COL_TO)))
-		return REASON_EXPIRED;
-	return REASON_GRANTED;
-}
-
-/*
- * Let one row of subject and consent improve the decisions on the subject.  Of
- * several consents the one that passes most conditions counts, of equals the
- * first given.
- */
-static void
-weigh_row(Request *r, HeapTuple tuple, int place)
-{
-	bool		none;
-	Datum		consent = SPI_getbinval(tuple, SPI_tuptable->tupdesc, COL_CONSENT, &none);
-	Decision   *d = &r->decisions[(Size) place * r->n_categories];
-	ArrayType  *categories;
-	Reason		reason;
-
-	if (none)
-		return;
-	categories = DatumGetArrayTypeP(column(tuple, COL_CATEGORIES));
-	reason = check_consent(r, tuple);
-	for (int c = 0; c < r->n_categories; c++)
-	{
-		Reason		here = REASON_CATEGORY_REFUSED;
-
-		if (r->category_ids[c] == 0 || r->category_public[c] ||
-			d[c].reason == REASON_GRANTED)
-			continue;
-		if (has_category(categories, r->category_ids[c]))
-			here = reason;
-		if (here == REASON_GRANTED)
-			d[c].consent_id = DatumGetInt64(consent);
-		if (here == REASON_GRANTED || here > d[c].reason)
-			d[c].reason = here;
-	}
-}
-
-/*
- * Read subjects and consents with the latest snapshot, and decide.
- */
-static void
-decide(Request *r, HTAB *places)
-{
-	MemoryContext context = CurrentMemoryContext;
-	bool		many = r->n_subjects > 1;
-	Datum		args[2];
-	PgcreditOwner saved;
-	int			ret;
-
-	if (many)
-	{
-		Datum	   *ids = palloc_extended(r->n_subjects * sizeof(Datum), MCXT_ALLOC_HUGE);
-
-		for (int s = 0; s < r->n_subjects; s++)
-			ids[s] = Int64GetDatum(r->subject_ids[s]);
-		args[0] = PointerGetDatum(construct_array(ids, r->n_subjects, INT8OID,
-												  sizeof(int64), FLOAT8PASSBYVAL, TYPALIGN_DOUBLE));
-	}
-	else
-		args[0] = Int64GetDatum(r->subject_ids[0]);
-	args[1] = Int32GetDatum(r->institution_id);
-
-	pgcredit_owner_begin(&saved);
-	PushActiveSnapshot(GetLatestSnapshot());
-	ret = SPI_execute_plan(consent_plan(many), args, NULL, true, 0);
-	PopActiveSnapshot();
-	pgcredit_owner_end(&saved);
-	MemoryContextSwitchTo(context);
-	if (ret != SPI_OK_SELECT)
-		elog(ERROR, "could not read consents: %s", SPI_result_code_string(ret));
-
-	for (uint64 k = 0; k < SPI_processed; k++)
-	{
-		HeapTuple	tuple = SPI_tuptable->vals[k];
-		int64		id = DatumGetInt64(column(tuple, COL_SUBJECT));
-		SubjectPlace *place = hash_search(places, &id, HASH_FIND, NULL);
-
-		if (place == NULL)
-			elog(ERROR, "subject " INT64_FORMAT " was not asked for", id);
-		if (r->salts[place->place] == NULL)
-		{
-			Decision   *d = &r->decisions[(Size) place->place * r->n_categories];
-
-			r->salts[place->place] = DatumGetByteaPCopy(column(tuple, COL_SALT));
-			for (int c = 0; c < r->n_categories; c++)
-				d[c].reason = r->category_ids[c] == 0 ? REASON_UNKNOWN_CATEGORY :
-					r->category_public[c] ? REASON_GRANTED : REASON_NO_CONSENT;
-		}
-		weigh_row(r, tuple, place->place);
-	}
-	SPI_freetuptable(SPI_tuptable);
-	if (r->whole == REASON_GRANTED)
-		return;
-	for (Size k = 0; k < (Size) r->n_subjects * r->n_categories; k++)
-	{
-		r->decisions[k].reason = r->whole;
-		r->decisions[k].consent_id = 0;
-	}
-}
-
-/* ---------------------------------------------------------------------------
  * Opening
  * ---------------------------------------------------------------------------
  */
@@ -430,13 +228,11 @@ raise_refusal(const Request *r, const Decision *refused)
 /*
  * Arguments: subject (bigint, or bigint[]), purpose text, categories text[].
  * Check, record, grant; "strict" raises if any pair is refused and then grants
- * nothing.  The result lives in the caller's memory context; the caller is not
- * connected to SPI.
+ * nothing.  The result lives in the caller's memory context.
  */
 Request *
 pgcredit_open_access(FunctionCallInfo fcinfo, bool strict)
 {
-	MemoryContext result = CurrentMemoryContext;
 	Request    *r;
 	const Decision *refused;
 	HTAB	   *places;
@@ -464,20 +260,11 @@ pgcredit_open_access(FunctionCallInfo fcinfo, bool strict)
 			refuse_null("subjects");
 	}
 
-	if (SPI_connect() != SPI_OK_CONNECT)
-		elog(ERROR, "SPI_connect failed");
 	pgcredit_directory_refresh();
-	MemoryContextSwitchTo(result);	/* what is asked outlives SPI */
 	r = palloc0(sizeof(Request));
 	take_request(r, PG_GETARG_DATUM(1), PG_GETARG_ARRAYTYPE_P(2));
 	take_subjects(r, ids, n, &places);
-	r->decisions = palloc_extended((Size) r->n_subjects * r->n_categories * sizeof(Decision),
-								   MCXT_ALLOC_HUGE | MCXT_ALLOC_ZERO);
-	for (Size k = 0; k < (Size) r->n_subjects * r->n_categories; k++)
-		r->decisions[k].reason = REASON_UNKNOWN_SUBJECT;
-	decide(r, places);
-	SPI_finish();
-	MemoryContextSwitchTo(result);
+	pgcredit_decide(r, places);
 
 	refused = strict ? first_refused(r) : NULL;
 	r->opened = refused == NULL;

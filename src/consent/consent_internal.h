@@ -5,8 +5,13 @@
 #ifndef PGCREDIT_CONSENT_INTERNAL_H
 #define PGCREDIT_CONSENT_INTERNAL_H
 
-#include "fmgr.h"
+#include "access/genam.h"
+#include "access/skey.h"
 #include "executor/spi.h"
+#include "fmgr.h"
+#include "utils/hsearch.h"
+#include "utils/rel.h"
+#include "utils/snapshot.h"
 #include "utils/timestamp.h"
 #include "utils/uuid.h"
 
@@ -89,10 +94,18 @@ typedef struct Request
 	uint64		first_seq;		/* lowest number of its entries, once recorded */
 } Request;
 
+/* A subject's place in the request, found by its id. */
+typedef struct SubjectPlace
+{
+	int64		subject_id;
+	int			place;
+} SubjectPlace;
+
 /* directory.c */
 typedef struct Institution
 {
 	int32		institution_id;
+	Oid			role;
 	const char *code;
 	bool		active;
 } Institution;
@@ -106,6 +119,7 @@ typedef struct Category
 extern void pgcredit_directory_init(void);
 extern void pgcredit_directory_refresh(void);
 extern const Institution *pgcredit_institution_of(Oid role);
+extern const char *pgcredit_institution_code(int32 institution_id);
 extern const Category *pgcredit_category(const char *code);
 extern const char *pgcredit_category_code(int16 category_id);
 extern bool pgcredit_purpose_exists(const char *purpose);
@@ -113,6 +127,35 @@ extern bool pgcredit_purpose_exists(const char *purpose);
 /* access.c */
 extern const ReasonInfo pgcredit_reasons[];
 extern Request *pgcredit_open_access(FunctionCallInfo fcinfo, bool strict);
+
+/* decide.c */
+extern void pgcredit_decide(Request *request, HTAB *places);
+
+/* fetch.c */
+typedef struct TableScan
+{
+	Relation	rel;
+	SysScanDesc scan;
+	const AttrNumber *columns;	/* numbers of the columns asked for, in their order */
+} TableScan;
+
+/* What a kind of scan needs to know of its table; filled at first use. */
+typedef struct TableInfo
+{
+	const char *table;
+	const char *index;
+	int			n_columns;
+	const char *const *names;
+	Oid			relid;
+	Oid			indexid;
+	AttrNumber	columns[12];
+} TableInfo;
+
+extern void pgcredit_scan_begin(TableScan *scan, TableInfo *info, int n_keys,
+								ScanKey keys, Snapshot snapshot);
+extern HeapTuple pgcredit_scan_next(TableScan *scan);
+extern Datum pgcredit_scan_column(const TableScan *scan, HeapTuple tuple, int k, bool *isnull);
+extern void pgcredit_scan_end(TableScan *scan);
 
 /* entries.c */
 extern void pgcredit_record_request(Request *request);

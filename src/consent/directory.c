@@ -10,7 +10,6 @@
  */
 #include "postgres.h"
 
-#include "catalog/pg_type.h"
 #include "executor/spi.h"
 #include "miscadmin.h"
 #include "utils/builtins.h"
@@ -24,8 +23,8 @@
 static MemoryContext directory = NULL;
 static bool stale = true;
 static Oid	watched[3];			/* institution, category, purpose */
-static Oid	institution_role = InvalidOid;	/* whose is held; Oid, or InvalidOid */
-static Institution institution;
+static int	n_institutions = 0;
+static Institution *institutions = NULL;
 static int	n_categories = 0;
 static Category *categories = NULL;
 static int	n_purposes = 0;
@@ -45,24 +44,22 @@ pgcredit_directory_init(void)
 }
 
 /*
- * Run a query as the owner of the extension with the latest snapshot.  SPI
- * leaves its own memory context current; the caller's is put back.
+ * Run a query as the owner of the extension with the latest snapshot.
  */
-static void
-query(const char *sql, Oid argtype, Datum arg)
+static uint64
+query(const char *sql)
 {
-	MemoryContext context = CurrentMemoryContext;
 	PgcreditOwner saved;
 	int			ret;
 
 	pgcredit_owner_begin(&saved);
 	PushActiveSnapshot(GetLatestSnapshot());
-	ret = SPI_execute_with_args(sql, OidIsValid(argtype) ? 1 : 0, &argtype, &arg, NULL, true, 0);
+	ret = SPI_execute(sql, true, 0);
 	PopActiveSnapshot();
 	pgcredit_owner_end(&saved);
-	MemoryContextSwitchTo(context);
 	if (ret != SPI_OK_SELECT)
 		elog(ERROR, "query failed: %s", SPI_result_code_string(ret));
+	return SPI_processed;
 }
 
 static char *
@@ -82,32 +79,54 @@ int_column(HeapTuple tuple, int column)
 	return isnull ? 0 : DatumGetInt64(value);
 }
 
+static void *
+new_list(int n, Size size)
+{
+	return MemoryContextAllocZero(directory, Max(1, n) * size);
+}
+
 static void
 load_lists(void)
 {
-	query("SELECT category_id::bigint, code, public_by_law FROM credit.category", InvalidOid, 0);
-	n_categories = SPI_processed;
-	categories = MemoryContextAllocZero(directory, Max(1, n_categories) * sizeof(Category));
-	for (int k = 0; k < n_categories; k++)
+	int			n;
+
+	n = query("SELECT institution_id::bigint, (status = 'active')::int::bigint, db_role::oid::bigint, code"
+			  " FROM credit.institution");
+	institutions = new_list(n, sizeof(Institution));
+	for (int k = 0; k < n; k++)
 	{
 		HeapTuple	tuple = SPI_tuptable->vals[k];
-		bool		isnull;
+
+		institutions[k].institution_id = (int32) int_column(tuple, 1);
+		institutions[k].active = int_column(tuple, 2) == 1;
+		institutions[k].role = (Oid) int_column(tuple, 3);
+		institutions[k].code = keep_text(tuple, 4);
+	}
+	n_institutions = n;
+
+	n = query("SELECT category_id::bigint, public_by_law::int::bigint, code FROM credit.category");
+	categories = new_list(n, sizeof(Category));
+	for (int k = 0; k < n; k++)
+	{
+		HeapTuple	tuple = SPI_tuptable->vals[k];
 
 		categories[k].category_id = (int16) int_column(tuple, 1);
-		categories[k].code = keep_text(tuple, 2);
-		categories[k].public_by_law =
-			DatumGetBool(SPI_getbinval(tuple, SPI_tuptable->tupdesc, 3, &isnull));
+		categories[k].public_by_law = int_column(tuple, 2) == 1;
+		categories[k].code = keep_text(tuple, 3);
 	}
-	query("SELECT code FROM credit.purpose", InvalidOid, 0);
-	n_purposes = SPI_processed;
-	purposes = MemoryContextAllocZero(directory, Max(1, n_purposes) * sizeof(char *));
-	for (int k = 0; k < n_purposes; k++)
+	n_categories = n;
+
+	n = query("SELECT code FROM credit.purpose");
+	purposes = new_list(n, sizeof(char *));
+	for (int k = 0; k < n; k++)
 		purposes[k] = keep_text(SPI_tuptable->vals[k], 1);
+	n_purposes = n;
 }
 
 /*
  * Bring the lists up to date with everything committed before this call.  The
- * caller is connected to SPI.
+ * mark is taken back first: a change that arrives while the lists are read
+ * sets it again.
  */
 void
 pgcredit_directory_refresh(void)
@@ -119,15 +138,17 @@ pgcredit_directory_refresh(void)
 		directory = AllocSetContextCreate(TopMemoryContext, "pgcredit directory",
 										  ALLOCSET_SMALL_SIZES);
 	MemoryContextReset(directory);
-	institution_role = InvalidOid;
-	n_categories = n_purposes = 0;
+	n_institutions = n_categories = n_purposes = 0;
 	watched[0] = pgcredit_relation_oid("institution", false);
 	watched[1] = pgcredit_relation_oid("category", false);
 	watched[2] = pgcredit_relation_oid("purpose", false);
 	stale = false;
 	PG_TRY();
 	{
+		if (SPI_connect() != SPI_OK_CONNECT)
+			elog(ERROR, "SPI_connect failed");
 		load_lists();
+		SPI_finish();
 	}
 	PG_CATCH();
 	{
@@ -138,27 +159,24 @@ pgcredit_directory_refresh(void)
 }
 
 /*
- * The institution bound to the role, or NULL.  Only institutions are held, so
- * a role that is bound later is found.
+ * The institution bound to the role, or NULL.
  */
 const Institution *
 pgcredit_institution_of(Oid role)
 {
-	HeapTuple	tuple;
+	for (int k = 0; k < n_institutions; k++)
+		if (institutions[k].role == role)
+			return &institutions[k];
+	return NULL;
+}
 
-	if (institution_role == role && !stale)
-		return &institution;
-	query("SELECT institution_id::bigint, (status = 'active')::int::bigint, code"
-		  " FROM credit.institution WHERE db_role = $1",
-		  REGROLEOID, ObjectIdGetDatum(role));
-	if (SPI_processed == 0)
-		return NULL;
-	tuple = SPI_tuptable->vals[0];
-	institution.institution_id = (int32) int_column(tuple, 1);
-	institution.active = int_column(tuple, 2) == 1;
-	institution.code = keep_text(tuple, 3);
-	institution_role = role;
-	return &institution;
+const char *
+pgcredit_institution_code(int32 institution_id)
+{
+	for (int k = 0; k < n_institutions; k++)
+		if (institutions[k].institution_id == institution_id)
+			return institutions[k].code;
+	return NULL;
 }
 
 const Category *

@@ -4,12 +4,16 @@
  */
 #include "postgres.h"
 
+#include "access/htup_details.h"
 #include "catalog/pg_type.h"
 #include "funcapi.h"
+#include "miscadmin.h"
 #include "utils/array.h"
 #include "utils/builtins.h"
+#include "utils/fmgroids.h"
 #include "utils/hsearch.h"
 #include "utils/memutils.h"
+#include "utils/snapmgr.h"
 
 #include "consent/consent_internal.h"
 #include "core/core.h"
@@ -19,33 +23,87 @@ PG_FUNCTION_INFO_V1(pgcredit_read_many);
 
 #define ROWS_AT_ONCE 1000
 
-/* Columns of the result; the query gives the same, category_id for category */
-#define READ_COLUMNS 10
-#define READ_QUERY(condition) \
-	"SELECT r.subject_id, r.category_id, r.record_id, r.dated, r.valid_from, r.valid_to," \
-	" r.polarity, r.status," \
-	" (SELECT i.code FROM credit.institution i WHERE i.institution_id = r.provider_id), r.payload" \
-	" FROM credit.record r WHERE r.subject_id " condition " AND r.category_id = ANY ($2)"
+/* Columns of the result, and of what is read for it in the same places. */
+enum
+{
+	OUT_SUBJECT, OUT_CATEGORY, OUT_RECORD, OUT_DATED, OUT_FROM, OUT_TO, OUT_POLARITY,
+	OUT_STATUS, OUT_PROVIDER, OUT_PAYLOAD, OUT_COLUMNS
+};
+
+static TableInfo record_info = {
+	.table = "record",.index = "record_dated_idx",.n_columns = OUT_COLUMNS,
+	.names = (const char *const[]) {
+		"subject_id", "category_id", "record_id", "dated", "valid_from", "valid_to",
+		"polarity", "status", "provider_id", "payload"
+	}
+};
 
 static SPIPlanPtr
-read_plan(bool many)
+read_plan(void)
 {
-	static SPIPlanPtr plans[2] = {NULL, NULL};
-	Oid			types[2] = {many ? INT8ARRAYOID : INT8OID, INT2ARRAYOID};
+	static SPIPlanPtr plan = NULL;
+	Oid			types[2] = {INT8ARRAYOID, INT2ARRAYOID};
 
-	if (plans[many] == NULL)
+	if (plan == NULL)
 	{
-		SPIPlanPtr	plan = SPI_prepare_cursor(many ? READ_QUERY("= ANY ($1)") : READ_QUERY("= $1"),
-											  2, types,
-											  many ? CURSOR_OPT_CUSTOM_PLAN : CURSOR_OPT_GENERIC_PLAN);
+		SPIPlanPtr	made = SPI_prepare_cursor("SELECT subject_id, category_id, record_id, dated, valid_from,"
+											  " valid_to, polarity, status, provider_id, payload"
+											  " FROM credit.record"
+											  " WHERE subject_id = ANY ($1) AND category_id = ANY ($2)",
+											  2, types, CURSOR_OPT_CUSTOM_PLAN);
 
-		if (plan == NULL)
-			elog(ERROR, "SPI_prepare failed: %s", SPI_result_code_string(SPI_result));
-		if (SPI_keepplan(plan) != 0)
-			elog(ERROR, "SPI_keepplan failed");
-		plans[many] = plan;
+		if (made == NULL || SPI_keepplan(made) != 0)
+			elog(ERROR, "could not prepare: %s", SPI_result_code_string(SPI_result));
+		plan = made;
 	}
-	return plans[many];
+	return plan;
+}
+
+/*
+ * Put a row of what was read, with codes instead of numbers.
+ */
+static void
+put_row(ReturnSetInfo *rsinfo, Datum *values, bool *nulls)
+{
+	const char *provider = pgcredit_institution_code(DatumGetInt32(values[OUT_PROVIDER]));
+
+	values[OUT_CATEGORY] =
+		CStringGetTextDatum(pgcredit_category_code(DatumGetInt16(values[OUT_CATEGORY])));
+	nulls[OUT_PROVIDER] = provider == NULL;
+	values[OUT_PROVIDER] = provider ? CStringGetTextDatum(provider) : (Datum) 0;
+	tuplestore_putvalues(rsinfo->setResult, rsinfo->setDesc, values, nulls);
+}
+
+/*
+ * One subject, all of whose categories were granted: by the index, as the
+ * statement's own snapshot sees it.
+ */
+static void
+put_records_of_one(ReturnSetInfo *rsinfo, const Request *r)
+{
+	for (int c = 0; c < r->n_categories; c++)
+	{
+		ScanKeyData keys[2];
+		TableScan	scan;
+		HeapTuple	tuple;
+
+		ScanKeyInit(&keys[0], OUT_SUBJECT + 1, BTEqualStrategyNumber, F_INT8EQ,
+					Int64GetDatum(r->subject_ids[0]));
+		ScanKeyInit(&keys[1], OUT_CATEGORY + 1, BTEqualStrategyNumber, F_INT2EQ,
+					Int16GetDatum(r->category_ids[c]));
+		pgcredit_scan_begin(&scan, &record_info, 2, keys, GetActiveSnapshot());
+		while ((tuple = pgcredit_scan_next(&scan)) != NULL)
+		{
+			Datum		values[OUT_COLUMNS];
+			bool		nulls[OUT_COLUMNS];
+
+			for (int k = 0; k < OUT_COLUMNS; k++)
+				values[k] = pgcredit_scan_column(&scan, tuple, k, &nulls[k]);
+			put_row(rsinfo, values, nulls);
+			CHECK_FOR_INTERRUPTS();
+		}
+		pgcredit_scan_end(&scan);
+	}
 }
 
 /*
@@ -91,67 +149,19 @@ was_granted(HTAB *granted, int64 subject_id, int16 category_id)
 	return category_set_has(&set, category_id);
 }
 
-static void
-put_row(ReturnSetInfo *rsinfo, HTAB *granted, HeapTuple tuple, TupleDesc desc)
-{
-	Datum		values[READ_COLUMNS];
-	bool		nulls[READ_COLUMNS];
-	int16		category_id;
-
-	heap_deform_tuple(tuple, desc, values, nulls);
-	category_id = DatumGetInt16(values[1]);
-	if (granted && !was_granted(granted, DatumGetInt64(values[0]), category_id))
-		return;
-	values[1] = CStringGetTextDatum(pgcredit_category_code(category_id));
-	tuplestore_putvalues(rsinfo->setResult, rsinfo->setDesc, values, nulls);
-}
-
 /*
- * Put the rows that SPI has in hand, and free them.
+ * Many subjects: by a cursor, since the rows may not fit in memory.
  */
 static void
-put_rows(ReturnSetInfo *rsinfo, HTAB *granted)
+put_records_of_many(ReturnSetInfo *rsinfo, const Request *r)
 {
-	for (uint64 k = 0; k < SPI_processed; k++)
-		put_row(rsinfo, granted, SPI_tuptable->vals[k], SPI_tuptable->tupdesc);
-	SPI_freetuptable(SPI_tuptable);
-}
-
-/*
- * The records of many subjects may not fit in memory.
- */
-static void
-put_rows_by_cursor(ReturnSetInfo *rsinfo, HTAB *granted, Datum *args)
-{
-	Portal		portal = SPI_cursor_open(NULL, read_plan(true), args, NULL, true);
-
-	do
-	{
-		SPI_cursor_fetch(portal, true, ROWS_AT_ONCE);
-		put_rows(rsinfo, granted);
-	} while (SPI_processed == ROWS_AT_ONCE);
-	SPI_cursor_close(portal);
-}
-
-/*
- * Return the records of what the request was granted, as the statement's own
- * snapshot sees them.
- */
-static void
-return_records(FunctionCallInfo fcinfo, const Request *r, bool many)
-{
-	ReturnSetInfo *rsinfo = (ReturnSetInfo *) fcinfo->resultinfo;
-	HTAB	   *granted = NULL;
 	Datum		args[2];
+	HTAB	   *granted = granted_subjects(r, &args[0]);
 	Datum	   *ids = palloc(r->n_categories * sizeof(Datum));
 	int			n = 0;
 	PgcreditOwner saved;
+	Portal		portal;
 
-	InitMaterializedSRF(fcinfo, 0);
-	if (many)
-		granted = granted_subjects(r, &args[0]);
-	else
-		args[0] = Int64GetDatum(r->subject_ids[0]);
 	for (int c = 0; c < r->n_categories; c++)
 		if (r->category_ids[c] != 0)
 			ids[n++] = Int16GetDatum(r->category_ids[c]);
@@ -160,14 +170,23 @@ return_records(FunctionCallInfo fcinfo, const Request *r, bool many)
 	if (SPI_connect() != SPI_OK_CONNECT)
 		elog(ERROR, "SPI_connect failed");
 	pgcredit_owner_begin(&saved);
-	if (many)
-		put_rows_by_cursor(rsinfo, granted, args);
-	else
+	portal = SPI_cursor_open(NULL, read_plan(), args, NULL, true);
+	do
 	{
-		if (SPI_execute_plan(read_plan(false), args, NULL, true, 0) != SPI_OK_SELECT)
-			elog(ERROR, "could not read records");
-		put_rows(rsinfo, NULL);
-	}
+		SPI_cursor_fetch(portal, true, ROWS_AT_ONCE);
+		for (uint64 k = 0; k < SPI_processed; k++)
+		{
+			Datum		values[OUT_COLUMNS];
+			bool		nulls[OUT_COLUMNS];
+
+			heap_deform_tuple(SPI_tuptable->vals[k], SPI_tuptable->tupdesc, values, nulls);
+			if (was_granted(granted, DatumGetInt64(values[OUT_SUBJECT]),
+							DatumGetInt16(values[OUT_CATEGORY])))
+				put_row(rsinfo, values, nulls);
+		}
+		SPI_freetuptable(SPI_tuptable);
+	} while (SPI_processed == ROWS_AT_ONCE);
+	SPI_cursor_close(portal);
 	pgcredit_owner_end(&saved);
 	SPI_finish();
 }
@@ -179,7 +198,10 @@ return_records(FunctionCallInfo fcinfo, const Request *r, bool many)
 Datum
 pgcredit_read_one(PG_FUNCTION_ARGS)
 {
-	return_records(fcinfo, pgcredit_open_access(fcinfo, true), false);
+	Request    *r = pgcredit_open_access(fcinfo, true);
+
+	InitMaterializedSRF(fcinfo, 0);
+	put_records_of_one((ReturnSetInfo *) fcinfo->resultinfo, r);
 	return (Datum) 0;
 }
 
@@ -190,6 +212,9 @@ pgcredit_read_one(PG_FUNCTION_ARGS)
 Datum
 pgcredit_read_many(PG_FUNCTION_ARGS)
 {
-	return_records(fcinfo, pgcredit_open_access(fcinfo, false), true);
+	Request    *r = pgcredit_open_access(fcinfo, false);
+
+	InitMaterializedSRF(fcinfo, 0);
+	put_records_of_many((ReturnSetInfo *) fcinfo->resultinfo, r);
 	return (Datum) 0;
 }
