@@ -1,0 +1,61 @@
+/*
+ * match.h
+ *		The inner loop of scoring: one value against one characteristic.
+ */
+#ifndef PGCREDIT_RATING_MATCH_H
+#define PGCREDIT_RATING_MATCH_H
+
+#include "rating/card.h"
+
+#include <math.h>
+
+/*
+ * Attribute of the characteristic that takes the value, or NO_ATTRIBUTE.  A
+ * SQL NULL is taken by "missing" alone; NaN by "other" alone.
+ */
+static inline int
+pgcredit_match(const PgcreditBinding *binding, Datum value, bool isnull)
+{
+	const PgcreditCharacteristic *c = binding->characteristic;
+	int64		code;
+	int			attribute;
+
+	if (unlikely(isnull))
+		return c->missing;
+	switch (binding->kind)
+	{
+		case PGCREDIT_COLUMN_INT2:
+			code = DatumGetInt16(value);
+			break;
+		case PGCREDIT_COLUMN_INT4:
+			code = DatumGetInt32(value);
+			break;
+		case PGCREDIT_COLUMN_INT8:
+			code = DatumGetInt64(value);
+			break;
+		case PGCREDIT_COLUMN_DATE:
+			code = DatumGetInt32(value);
+			break;
+		case PGCREDIT_COLUMN_BOOL:
+			code = DatumGetBool(value);
+			break;
+		case PGCREDIT_COLUMN_FLOAT4:
+		case PGCREDIT_COLUMN_FLOAT8:
+			{
+				double		real = binding->kind == PGCREDIT_COLUMN_FLOAT8 ?
+					DatumGetFloat8(value) : (double) DatumGetFloat4(value);
+
+				if (unlikely(isnan(real)))
+					return c->other;
+				code = pgcredit_double_code(real);
+				break;
+			}
+		default:
+			attribute = pgcredit_match_slow(binding, value);
+			return attribute < 0 ? c->other : attribute;
+	}
+	attribute = binding->segments[pgcredit_find_segment(binding->codes, binding->ncuts, code)];
+	return attribute < 0 ? c->other : attribute;
+}
+
+#endif							/* PGCREDIT_RATING_MATCH_H */
