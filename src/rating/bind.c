@@ -15,7 +15,6 @@
 #include "utils/lsyscache.h"
 
 #include "rating/card.h"
-#include "rating/match.h"
 
 static const char *const data_type_names[] = {"number", "text", "boolean", "date"};
 static const char *const kind_type_names[] = {
@@ -149,19 +148,40 @@ pgcredit_card_bind(const PgcreditCard *card, const PgcreditColumn *columns, int 
 	return bound;
 }
 
-static int
-match_numeric(const PgcreditBinding *binding, Datum value)
+/*
+ * Attribute of a numeric that is not NULL, before "other".
+ */
+int
+pgcredit_match_numeric(const PgcreditBinding *binding, Datum value)
 {
-	Numeric		number = DatumGetNumeric(value);
+	struct varlena *stored = (struct varlena *) DatumGetPointer(value);
+	union
+	{
+		struct varlena header;
+		int64		align;
+		char		room[VARHDRSZ + VARATT_SHORT_MAX];
+	}			unpacked;
+	Datum		number;
 	int			lo = 0;
 	int			hi = binding->ncuts;
 
-	if (numeric_is_nan(number))
+	/* numeric_cmp would unpack a short header anew at each comparison */
+	if (VARATT_IS_SHORT(stored))
+	{
+		Size		len = VARSIZE_SHORT(stored) - VARHDRSZ_SHORT;
+
+		SET_VARSIZE(&unpacked, VARHDRSZ + len);
+		memcpy(unpacked.room + VARHDRSZ, VARDATA_SHORT(stored), len);
+		number = PointerGetDatum(&unpacked);
+	}
+	else
+		number = NumericGetDatum(DatumGetNumeric(value));
+	if (numeric_is_nan(DatumGetNumeric(number)))
 		return PGCREDIT_NO_ATTRIBUTE;
 	while (lo < hi)
 	{
 		int			mid = (lo + hi) / 2;
-		int32		c = DatumGetInt32(DirectFunctionCall2(numeric_cmp, NumericGetDatum(number),
+		int32		c = DatumGetInt32(DirectFunctionCall2(numeric_cmp, number,
 														  NumericGetDatum(binding->numbers[mid])));
 
 		if (binding->after[mid] ? c > 0 : c >= 0)
@@ -170,26 +190,6 @@ match_numeric(const PgcreditBinding *binding, Datum value)
 			hi = mid;
 	}
 	return binding->segments[lo];
-}
-
-/*
- * Attribute of a value that is not NULL, before "other": the kinds that
- * pgcredit_match does not handle in line.
- */
-int
-pgcredit_match_slow(const PgcreditBinding *binding, Datum value)
-{
-	const PgcreditCharacteristic *c = binding->characteristic;
-	text	   *string;
-	int			len;
-
-	if (binding->kind == PGCREDIT_COLUMN_NUMERIC)
-		return match_numeric(binding, value);
-	string = DatumGetTextPP(value);
-	len = VARSIZE_ANY_EXHDR(string);
-	if (binding->kind == PGCREDIT_COLUMN_BPCHAR)
-		len = bpchartruelen(VARDATA_ANY(string), len);
-	return pgcredit_find_word(c->words, c->nwords, VARDATA_ANY(string), len);
 }
 
 static char *
@@ -272,15 +272,6 @@ pgcredit_no_attribute(const PgcreditCard *card, const PgcreditBinding *binding,
 					pgcredit_value_text(binding->kind, value)),
 			 errdetail("Model \"%s\" version %d, column \"%s\".", card->name, card->version, c->field),
 			 errhint("Publish a version with an attribute for it or with an \"other\" attribute.")));
-}
-
-/*
- * The score as a double: the one nearest to the exact sum of millionths.
- */
-double
-pgcredit_score_real(int64 micro)
-{
-	return (double) micro / (double) PGCREDIT_MICRO;
 }
 
 /*

@@ -76,8 +76,8 @@ typedef struct PgcreditCharacteristic
 	int			ncuts;
 	int		   *cuts;			/* keys: 2 * bound + (1 = right after it) */
 	int		   *segments;		/* attribute of each of ncuts + 1 segments */
-	int			nwords;
-	PgcreditWord *words;		/* sorted */
+	int			places;			/* of the table of set values of a text */
+	PgcreditWord *words;
 	int			overlaps;		/* attributes that an earlier one hides in part */
 	bool		gaps;			/* some value has no attribute */
 } PgcreditCharacteristic;
@@ -194,14 +194,22 @@ extern const PgcreditCard *pgcredit_card_find(const char *model, int len,
 /* bind.c */
 extern PgcreditBoundCard *pgcredit_card_bind(const PgcreditCard *card,
 											 const PgcreditColumn *columns, int n);
-extern int	pgcredit_match_slow(const PgcreditBinding *binding, Datum value);
+extern int	pgcredit_match_numeric(const PgcreditBinding *binding, Datum value);
 extern void pgcredit_no_attribute(const PgcreditCard *card,
 								  const PgcreditBinding *binding,
 								  Datum value, bool isnull) pg_attribute_noreturn();
 extern char *pgcredit_value_text(PgcreditColumnKind kind, Datum value);
 extern const char *pgcredit_column_kind_name(PgcreditColumnKind kind);
-extern double pgcredit_score_real(int64 micro);
 extern const char *pgcredit_card_grade(const PgcreditCard *card, double score);
+
+/*
+ * The score as a double: the one nearest to the exact sum of millionths.
+ */
+static inline double
+pgcredit_score_real(int64 micro)
+{
+	return (double) micro / (double) PGCREDIT_MICRO;
+}
 
 #define pgcredit_invalid(...) \
 	ereport(ERROR, (errcode(ERRCODE_PGCREDIT_MODEL_INVALID), __VA_ARGS__))

@@ -40,6 +40,8 @@ typedef struct Gather
 	RawSpan    *spans;
 	int			nspans;
 	int			spans_room;
+	PgcreditWord *words;		/* set values of a text, in card order */
+	int			nwords;
 	int			words_room;
 } Gather;
 
@@ -209,13 +211,13 @@ read_set(Gather *g, int attribute, JsonbContainer *object)
 
 			if (value->type != jbvString)
 				pgcredit_invalid(errmsg("a value of %s does not fit the characteristic's data type", g->where));
-			if (c->nwords == g->words_room)
+			if (g->nwords == g->words_room)
 			{
 				g->words_room = Max(16, g->words_room * 2);
-				c->words = c->words == NULL ? palloc(sizeof(PgcreditWord) * g->words_room) :
-					repalloc(c->words, sizeof(PgcreditWord) * g->words_room);
+				g->words = g->words == NULL ? palloc(sizeof(PgcreditWord) * g->words_room) :
+					repalloc(g->words, sizeof(PgcreditWord) * g->words_room);
 			}
-			word = &c->words[c->nwords++];
+			word = &g->words[g->nwords++];
 			word->bytes = pnstrdup(value->val.string.val, value->val.string.len);
 			word->len = value->val.string.len;
 			word->attribute = attribute;
@@ -306,6 +308,25 @@ build_segments(Gather *g)
 }
 
 static void
+build_words(Gather *g)
+{
+	PgcreditCharacteristic *c = g->c;
+
+	c->places = pgcredit_word_places(g->nwords);
+	c->words = palloc0(sizeof(PgcreditWord) * c->places);
+	for (int p = 0; p < c->places; p++)
+		c->words[p].len = -1;
+	for (int w = 0; w < g->nwords; w++)
+	{
+		if (!pgcredit_add_word(c->words, c->places, g->words[w].bytes, g->words[w].len,
+							   g->words[w].attribute) &&
+			pgcredit_find_word(c->words, c->places, g->words[w].bytes,
+							   g->words[w].len) != g->words[w].attribute)
+			c->overlaps++;
+	}
+}
+
+static void
 note_gaps(PgcreditCharacteristic *c)
 {
 	if (c->other != PGCREDIT_NO_ATTRIBUTE)
@@ -388,14 +409,7 @@ pgcredit_characteristic_build(PgcreditCharacteristic *c, const char *where,
 	if (g.nspans > PGCREDIT_MAX_ATTRIBUTES)
 		pgcredit_invalid(errmsg("%s has more than %d values", where, PGCREDIT_MAX_ATTRIBUTES));
 	build_segments(&g);
-	if (c->nwords > 0)
-	{
-		int			given = c->nwords;
-
-		qsort(c->words, c->nwords, sizeof(PgcreditWord), pgcredit_word_compare);
-		c->nwords = pgcredit_word_unique(c->words, c->nwords);
-		c->overlaps += given - c->nwords;
-	}
+	build_words(&g);
 	note_gaps(c);
 
 	/* an attribute behind others that cover it whole is a mistake in the card */
@@ -405,8 +419,11 @@ pgcredit_characteristic_build(PgcreditCharacteristic *c, const char *where,
 		if (c->segments[s] != PGCREDIT_NO_ATTRIBUTE)
 			reached[c->segments[s]] = true;
 	}
-	for (int w = 0; w < c->nwords; w++)
-		reached[c->words[w].attribute] = true;
+	for (int p = 0; p < c->places; p++)
+	{
+		if (c->words[p].len >= 0)
+			reached[c->words[p].attribute] = true;
+	}
 	for (int a = 0; a < c->nattributes; a++)
 	{
 		if (!reached[a] && (c->attributes[a].kind == PGCREDIT_INTERVAL ||

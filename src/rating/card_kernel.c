@@ -64,37 +64,39 @@ pgcredit_build_segments(const PgcreditSpan *spans, int nspans,
 }
 
 /*
- * Order of words for pgcredit_find_word; equal words by card order, so that
- * the first of them is the one that wins.
+ * Places that a table for so many words needs: a power of two, at most half
+ * full.
  */
 int
-pgcredit_word_compare(const void *a, const void *b)
+pgcredit_word_places(int nwords)
 {
-	const PgcreditWord *x = a;
-	const PgcreditWord *y = b;
-	int			c = x->len - y->len;
+	int			places = 2;
 
-	if (c == 0)
-		c = memcmp(x->bytes, y->bytes, (size_t) x->len);
-	return c != 0 ? c : x->attribute - y->attribute;
+	while (places < 2 * nwords)
+		places *= 2;
+	return places;
 }
 
 /*
- * Keep the first of equal words in a sorted array; returns how many are left.
+ * Add a string, which must outlive the table.  False if it is there already:
+ * the attribute that came first keeps it.
  */
-int
-pgcredit_word_unique(PgcreditWord *words, int nwords)
+bool
+pgcredit_add_word(PgcreditWord *table, int places, const char *bytes, int len,
+				  int attribute)
 {
-	int			kept = 0;
+	uint64_t	head = pgcredit_word_head(bytes, len);
+	int			at = pgcredit_word_place(head, len, places);
 
-	for (int i = 0; i < nwords; i++)
-	{
-		if (kept > 0 && words[kept - 1].len == words[i].len &&
-			memcmp(words[kept - 1].bytes, words[i].bytes, (size_t) words[i].len) == 0)
-			continue;
-		words[kept++] = words[i];
-	}
-	return kept;
+	if (pgcredit_find_word(table, places, bytes, len) != PGCREDIT_NO_ATTRIBUTE)
+		return false;
+	while (table[at].len >= 0)
+		at = (at + 1) & (places - 1);
+	table[at].head = head;
+	table[at].bytes = bytes;
+	table[at].len = len;
+	table[at].attribute = attribute;
+	return true;
 }
 
 /*

@@ -37,18 +37,23 @@ typedef struct PgcreditSpan
 	int			attribute;
 } PgcreditSpan;
 
-/* A value of a set attribute. */
+/*
+ * A value of a set attribute, in an open-addressing table.  The head is made of
+ * its first 8 bytes and says all of a string of at most 8.
+ */
 typedef struct PgcreditWord
 {
+	uint64_t	head;
 	const char *bytes;
-	int			len;
+	int			len;			/* -1 in a free place */
 	int			attribute;
 } PgcreditWord;
 
 extern int	pgcredit_build_segments(const PgcreditSpan *spans, int nspans,
 									int *cuts, int *attributes);
-extern int	pgcredit_word_compare(const void *a, const void *b);
-extern int	pgcredit_word_unique(PgcreditWord *words, int nwords);
+extern int	pgcredit_word_places(int nwords);
+extern bool pgcredit_add_word(PgcreditWord *table, int places, const char *bytes,
+							  int len, int attribute);
 extern bool pgcredit_parse_micro(const char *decimal, int64_t limit,
 								 int64_t *micro);
 extern bool pgcredit_decimal_floor(const char *decimal, int64_t *floor,
@@ -97,31 +102,64 @@ pgcredit_find_segment(const int64_t *cuts, int ncuts, int64_t code)
 }
 
 /*
- * Attribute whose set holds the string, among words sorted by
- * pgcredit_word_compare, or PGCREDIT_NO_ATTRIBUTE.
+ * Up to 8 bytes of a string as a number, by loads that overlap instead of a
+ * loop; strings of one length have one head only if their first 8 bytes agree.
+ */
+static inline uint64_t
+pgcredit_word_head(const char *bytes, int len)
+{
+	if (len >= 8)
+	{
+		uint64_t	all;
+
+		memcpy(&all, bytes, 8);
+		return all;
+	}
+	if (len >= 4)
+	{
+		uint32_t	first;
+		uint32_t	last;
+
+		memcpy(&first, bytes, 4);
+		memcpy(&last, bytes + len - 4, 4);
+		return first | (uint64_t) last << 32;
+	}
+	if (len >= 2)
+		return (uint64_t) (unsigned char) bytes[0] |
+			(uint64_t) (unsigned char) bytes[1] << 8 |
+			(uint64_t) (unsigned char) bytes[len - 1] << 16;
+	return len == 1 ? (unsigned char) bytes[0] : 0;
+}
+
+/* First place to look at in a table of a power of two. */
+static inline int
+pgcredit_word_place(uint64_t head, int len, int places)
+{
+	uint64_t	mixed = (head + (uint64_t) len) * UINT64_C(0x9E3779B97F4A7C15);
+
+	return (int) (mixed >> 32) & (places - 1);
+}
+
+/*
+ * Attribute whose set holds the string, or PGCREDIT_NO_ATTRIBUTE.  The table
+ * has a free place, so the search ends.
  */
 static inline int
-pgcredit_find_word(const PgcreditWord *words, int nwords,
-				   const char *bytes, int len)
+pgcredit_find_word(const PgcreditWord *table, int places, const char *bytes, int len)
 {
-	int			lo = 0;
-	int			hi = nwords;
+	uint64_t	head = pgcredit_word_head(bytes, len);
+	int			at = pgcredit_word_place(head, len, places);
 
-	while (lo < hi)
+	for (;; at = (at + 1) & (places - 1))
 	{
-		int			mid = (lo + hi) / 2;
-		int			c = words[mid].len - len;
+		const PgcreditWord *word = &table[at];
 
-		if (c == 0)
-			c = memcmp(words[mid].bytes, bytes, (size_t) len);
-		if (c == 0)
-			return words[mid].attribute;
-		if (c < 0)
-			lo = mid + 1;
-		else
-			hi = mid;
+		if (word->len < 0)
+			return PGCREDIT_NO_ATTRIBUTE;
+		if (word->head == head && word->len == len &&
+			(len <= 8 || memcmp(word->bytes, bytes, (size_t) len) == 0))
+			return word->attribute;
 	}
-	return PGCREDIT_NO_ATTRIBUTE;
 }
 
 #endif							/* PGCREDIT_CARD_KERNEL_H */

@@ -5,9 +5,11 @@
 #ifndef PGCREDIT_RATING_MATCH_H
 #define PGCREDIT_RATING_MATCH_H
 
-#include "rating/card.h"
-
 #include <math.h>
+
+#include "utils/builtins.h"
+
+#include "rating/card.h"
 
 /*
  * Attribute of the characteristic that takes the value, or NO_ATTRIBUTE.  A
@@ -50,8 +52,22 @@ pgcredit_match(const PgcreditBinding *binding, Datum value, bool isnull)
 				code = pgcredit_double_code(real);
 				break;
 			}
+		case PGCREDIT_COLUMN_TEXT:
+		case PGCREDIT_COLUMN_BPCHAR:
+			{
+				text	   *string = (text *) DatumGetPointer(value);
+				int			len;
+
+				if (VARATT_IS_EXTENDED(string) && !VARATT_IS_SHORT(string))
+					string = DatumGetTextPP(value);
+				len = VARSIZE_ANY_EXHDR(string);
+				if (binding->kind == PGCREDIT_COLUMN_BPCHAR)
+					len = bpchartruelen(VARDATA_ANY(string), len);
+				attribute = pgcredit_find_word(c->words, c->places, VARDATA_ANY(string), len);
+				return attribute < 0 ? c->other : attribute;
+			}
 		default:
-			attribute = pgcredit_match_slow(binding, value);
+			attribute = pgcredit_match_numeric(binding, value);
 			return attribute < 0 ? c->other : attribute;
 	}
 	attribute = binding->segments[pgcredit_find_segment(binding->codes, binding->ncuts, code)];
