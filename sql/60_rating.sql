@@ -444,18 +444,21 @@ CREATE FUNCTION credit._score_inputs(model text, inputs jsonb) RETURNS float8
 CREATE FUNCTION credit.rate(model text, subject_id bigint, "row" record) RETURNS bigint
     LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
 DECLARE
-    -- an assignment, not a query: its call site keeps the compiled card from row to row
-    evaluated record := credit._evaluate(rate.model, rate."row");
-    kept jsonb := evaluated.inputs::jsonb;
+    evaluated record;
+    kept jsonb;
     id bigint;
 BEGIN
-    IF evaluated.model_id IS NULL OR rate.subject_id IS NULL THEN
+    -- an assignment, not a query: its call site keeps the compiled card from row to row
+    evaluated := credit._evaluate(rate.model, rate."row");
+    IF evaluated IS NULL OR rate.subject_id IS NULL THEN
         RAISE EXCEPTION 'model, subject and row of a rating cannot be null' USING ERRCODE = 'null_value_not_allowed';
     END IF;
     IF evaluated.status <> 'published' THEN
-        RAISE EXCEPTION 'model "%" is a %, ratings need a published version', rate.model, evaluated.status
+        RAISE EXCEPTION 'model "%" is %, a rating needs a published version',
+                        rate.model, CASE evaluated.status WHEN 'draft' THEN 'a draft' ELSE evaluated.status END
             USING ERRCODE = 'object_not_in_prerequisite_state';
     END IF;
+    kept := evaluated.inputs::jsonb;
     INSERT INTO credit.rating (subject_id, model_id, score, grade, inputs, inputs_digest, reasons, rated_by)
     VALUES (rate.subject_id, evaluated.model_id, evaluated.score, evaluated.grade, kept,
             sha256(convert_to(credit._canonical_json(kept), 'UTF8')), evaluated.reasons::jsonb, credit.calling_role()::text)

@@ -166,7 +166,7 @@ pgcredit_match_numeric(const PgcreditBinding *binding, Datum value)
 	int			hi = binding->ncuts;
 
 	/* numeric_cmp would unpack a short header anew at each comparison */
-	if (VARATT_IS_SHORT(stored))
+	if (VARATT_IS_SHORT(stored) && !VARATT_IS_EXTERNAL(stored))
 	{
 		Size		len = VARSIZE_SHORT(stored) - VARHDRSZ_SHORT;
 

@@ -33,7 +33,7 @@ typedef struct RawSpan
 } RawSpan;
 
 /* What collects while a characteristic's attributes are read. */
-typedef struct Gather
+typedef struct AttributeReader
 {
 	PgcreditCharacteristic *c;
 	const char *where;			/* the attribute, for errors */
@@ -43,7 +43,7 @@ typedef struct Gather
 	PgcreditWord *words;		/* set values of a text, in card order */
 	int			nwords;
 	int			words_room;
-} Gather;
+} AttributeReader;
 
 /*
  * Number of a bound, with everything that the column types compare.
@@ -79,7 +79,7 @@ compare_bounds(const void *a, const void *b)
  * as ISO 8601 has it (YYYY-MM-DD), whatever DateStyle says.
  */
 static PgcreditBound
-json_bound(const Gather *g, JsonbValue *value)
+json_bound(const AttributeReader *g, JsonbValue *value)
 {
 	PgcreditBound bound = {0};
 
@@ -119,7 +119,7 @@ json_bound(const Gather *g, JsonbValue *value)
 }
 
 static RawSpan *
-add_span(Gather *g, int attribute)
+add_span(AttributeReader *g, int attribute)
 {
 	if (g->nspans == g->spans_room)
 	{
@@ -146,7 +146,7 @@ json_label(JsonbValue *value)
 }
 
 static void
-read_interval(Gather *g, int attribute, JsonbContainer *object)
+read_interval(AttributeReader *g, int attribute, JsonbContainer *object)
 {
 	PgcreditCharacteristic *c = g->c;
 	JsonbValue	low_buffer;
@@ -190,7 +190,7 @@ read_interval(Gather *g, int attribute, JsonbContainer *object)
 }
 
 static void
-read_set(Gather *g, int attribute, JsonbContainer *object)
+read_set(AttributeReader *g, int attribute, JsonbContainer *object)
 {
 	PgcreditCharacteristic *c = g->c;
 	JsonbContainer *list = pgcredit_json_array(object, "values", g->where, true);
@@ -272,7 +272,7 @@ note_overlaps(PgcreditCharacteristic *c, const PgcreditSpan *spans, int n)
  * Rank the bounds and turn the spans into segments.
  */
 static void
-build_segments(Gather *g)
+build_segments(AttributeReader *g)
 {
 	PgcreditCharacteristic *c = g->c;
 	PgcreditSpan *spans = palloc(sizeof(PgcreditSpan) * Max(g->nspans, 1));
@@ -308,7 +308,7 @@ build_segments(Gather *g)
 }
 
 static void
-build_words(Gather *g)
+build_words(AttributeReader *g)
 {
 	PgcreditCharacteristic *c = g->c;
 
@@ -343,7 +343,7 @@ note_gaps(PgcreditCharacteristic *c)
 }
 
 static void
-read_attribute(Gather *g, int a, JsonbContainer *object)
+read_attribute(AttributeReader *g, int a, JsonbContainer *object)
 {
 	PgcreditCharacteristic *c = g->c;
 	PgcreditAttribute *attribute = &c->attributes[a];
@@ -391,7 +391,7 @@ void
 pgcredit_characteristic_build(PgcreditCharacteristic *c, const char *where,
 							  JsonbContainer *list)
 {
-	Gather		g = {0};
+	AttributeReader		g = {0};
 	bool	   *reached;
 
 	c->nattributes = (int) JsonContainerSize(list);

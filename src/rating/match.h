@@ -58,7 +58,7 @@ pgcredit_match(const PgcreditBinding *binding, Datum value, bool isnull)
 				text	   *string = (text *) DatumGetPointer(value);
 				int			len;
 
-				if (VARATT_IS_EXTENDED(string) && !VARATT_IS_SHORT(string))
+				if (VARATT_IS_EXTERNAL(string) || VARATT_IS_COMPRESSED(string))
 					string = DatumGetTextPP(value);
 				len = VARSIZE_ANY_EXHDR(string);
 				if (binding->kind == PGCREDIT_COLUMN_BPCHAR)
