@@ -73,12 +73,18 @@ static void
 bind_cuts(PgcreditBinding *binding)
 {
 	const PgcreditCharacteristic *c = binding->characteristic;
+	int64	   *codes = palloc0(sizeof(int64) * Max(c->ncuts, 1));
+	Numeric    *numbers = palloc0(sizeof(Numeric) * Max(c->ncuts, 1));
+	bool	   *afters = palloc0(sizeof(bool) * Max(c->ncuts, 1));
+	int		   *segments = palloc(sizeof(int) * (c->ncuts + 1));
 
+	for (int i = 0; i <= c->ncuts; i++)
+		segments[i] = c->segments[i] == PGCREDIT_NO_ATTRIBUTE ? c->other : c->segments[i];
 	binding->ncuts = c->ncuts;
-	binding->segments = c->segments;
-	binding->codes = palloc0(sizeof(int64) * Max(c->ncuts, 1));
-	binding->numbers = palloc0(sizeof(Numeric) * Max(c->ncuts, 1));
-	binding->after = palloc0(sizeof(bool) * Max(c->ncuts, 1));
+	binding->codes = codes;
+	binding->numbers = numbers;
+	binding->after = afters;
+	binding->segments = segments;
 	for (int i = 0; i < c->ncuts; i++)
 	{
 		const PgcreditBound *bound = &c->bounds[c->cuts[i] / 2];
@@ -88,15 +94,15 @@ bind_cuts(PgcreditBinding *binding)
 		{
 			case PGCREDIT_COLUMN_FLOAT4:
 			case PGCREDIT_COLUMN_FLOAT8:
-				binding->codes[i] = pgcredit_double_code(bound->real) + after;
+				codes[i] = pgcredit_double_code(bound->real) + after;
 				break;
 			case PGCREDIT_COLUMN_NUMERIC:
-				binding->numbers[i] = bound->number;
-				binding->after[i] = after;
+				numbers[i] = bound->number;
+				afters[i] = after;
 				break;
 			default:
 				/* smallest integer at or past the cut */
-				binding->codes[i] = bound->floor + (after || !bound->exact);
+				codes[i] = bound->floor + (after || !bound->exact);
 				break;
 		}
 	}
@@ -119,6 +125,7 @@ pgcredit_card_bind(const PgcreditCard *card, const PgcreditColumn *columns, int 
 	{
 		const PgcreditCharacteristic *c = &card->characteristics[i];
 		PgcreditBinding *binding = &bound->bindings[i];
+		int64	   *points;
 		int			column = 0;
 
 		while (column < n && (columns[column].name == NULL ||
@@ -140,16 +147,21 @@ pgcredit_card_bind(const PgcreditCard *card, const PgcreditColumn *columns, int 
 							data_type_names[c->type]),
 					 errhint("Cast the column in a view or subquery.")));
 		bind_cuts(binding);
-		binding->points = palloc(sizeof(int64) * c->nattributes);
+		binding->missing = c->missing;
+		binding->other = c->other;
+		binding->places = c->places;
+		binding->words = c->words;
+		points = palloc(sizeof(int64) * c->nattributes);
 		for (int a = 0; a < c->nattributes; a++)
-			binding->points[a] = c->attributes[a].points;
+			points[a] = c->attributes[a].points;
+		binding->points = points;
 		bound->ncolumns = Max(bound->ncolumns, column + 1);
 	}
 	return bound;
 }
 
 /*
- * Attribute of a numeric that is not NULL, before "other".
+ * Attribute of a numeric that is not NULL.
  */
 int
 pgcredit_match_numeric(const PgcreditBinding *binding, Datum value)
@@ -177,7 +189,7 @@ pgcredit_match_numeric(const PgcreditBinding *binding, Datum value)
 	else
 		number = NumericGetDatum(DatumGetNumeric(value));
 	if (numeric_is_nan(DatumGetNumeric(number)))
-		return PGCREDIT_NO_ATTRIBUTE;
+		return binding->other;
 	while (lo < hi)
 	{
 		int			mid = (lo + hi) / 2;

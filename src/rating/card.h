@@ -130,17 +130,24 @@ typedef enum PgcreditColumnKind
 	PGCREDIT_COLUMN_BPCHAR
 } PgcreditColumnKind;
 
-/* One characteristic bound to one column. */
+/*
+ * One characteristic bound to one column: all that scoring a value needs, in
+ * one place.
+ */
 typedef struct PgcreditBinding
 {
 	PgcreditColumnKind kind;
 	int			column;			/* index into the row's values, from 0 */
+	int			missing;		/* attribute for SQL NULL */
+	int			other;			/* attribute for what no other one covers */
 	int			ncuts;
-	int64	   *codes;			/* cuts as codes of the column's type */
-	Numeric    *numbers;		/* cuts of a numeric column */
-	bool	   *after;			/* numeric cut lies right after its number */
-	const int  *segments;
-	int64	   *points;			/* of each attribute */
+	int			places;			/* of words */
+	const int64 *codes;			/* cuts as codes of the column's type */
+	const int  *segments;		/* attribute of each segment, "other" filled in */
+	const PgcreditWord *words;
+	const int64 *points;		/* of each attribute */
+	const Numeric *numbers;		/* cuts of a numeric column */
+	const bool *after;			/* numeric cut lies right after its number */
 	const PgcreditCharacteristic *characteristic;
 } PgcreditBinding;
 

@@ -15,15 +15,13 @@
  * Attribute of the characteristic that takes the value, or NO_ATTRIBUTE.  A
  * SQL NULL is taken by "missing" alone; NaN by "other" alone.
  */
-static inline int
+static pg_attribute_always_inline int
 pgcredit_match(const PgcreditBinding *binding, Datum value, bool isnull)
 {
-	const PgcreditCharacteristic *c = binding->characteristic;
 	int64		code;
-	int			attribute;
 
 	if (unlikely(isnull))
-		return c->missing;
+		return binding->missing;
 	switch (binding->kind)
 	{
 		case PGCREDIT_COLUMN_INT2:
@@ -48,7 +46,7 @@ pgcredit_match(const PgcreditBinding *binding, Datum value, bool isnull)
 					DatumGetFloat8(value) : (double) DatumGetFloat4(value);
 
 				if (unlikely(isnan(real)))
-					return c->other;
+					return binding->other;
 				code = pgcredit_double_code(real);
 				break;
 			}
@@ -57,21 +55,21 @@ pgcredit_match(const PgcreditBinding *binding, Datum value, bool isnull)
 			{
 				text	   *string = (text *) DatumGetPointer(value);
 				int			len;
+				int			attribute;
 
 				if (VARATT_IS_EXTERNAL(string) || VARATT_IS_COMPRESSED(string))
 					string = DatumGetTextPP(value);
 				len = VARSIZE_ANY_EXHDR(string);
 				if (binding->kind == PGCREDIT_COLUMN_BPCHAR)
 					len = bpchartruelen(VARDATA_ANY(string), len);
-				attribute = pgcredit_find_word(c->words, c->places, VARDATA_ANY(string), len);
-				return attribute < 0 ? c->other : attribute;
+				attribute = pgcredit_find_word(binding->words, binding->places,
+											   VARDATA_ANY(string), len);
+				return attribute < 0 ? binding->other : attribute;
 			}
 		default:
-			attribute = pgcredit_match_numeric(binding, value);
-			return attribute < 0 ? c->other : attribute;
+			return pgcredit_match_numeric(binding, value);
 	}
-	attribute = binding->segments[pgcredit_find_segment(binding->codes, binding->ncuts, code)];
-	return attribute < 0 ? c->other : attribute;
+	return binding->segments[pgcredit_find_segment(binding->codes, binding->ncuts, code)];
 }
 
 #endif							/* PGCREDIT_RATING_MATCH_H */
