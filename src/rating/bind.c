@@ -15,6 +15,7 @@
 #include "utils/lsyscache.h"
 
 #include "rating/card.h"
+#include "rating/numeric_code.h"
 
 static const char *const data_type_names[] = {"number", "text", "boolean", "date"};
 static const char *const kind_type_names[] = {
@@ -66,6 +67,40 @@ column_kind(PgcreditDataType wanted, Oid type, PgcreditColumnKind *kind)
 }
 
 /*
+ * Codes of a numeric column's cuts for the smallest fraction that holds every
+ * bound exactly; -1 if there is none, or if the bounds' stored form does not
+ * read as their text says.
+ */
+static int
+numeric_codes(const PgcreditCharacteristic *c, int64 *codes)
+{
+	for (int fraction = 0; fraction <= PGCREDIT_NUMERIC_DIGITS; fraction++)
+	{
+		bool		fits = true;
+
+		for (int i = 0; i < c->ncuts && fits; i++)
+		{
+			Numeric		number = c->bounds[c->cuts[i] / 2].number;
+			char	   *decimal = DatumGetCString(DirectFunctionCall1(numeric_out,
+																	  NumericGetDatum(number)));
+			int64		scaled;
+			int64		read;
+
+			fits = pgcredit_decimal_scaled(decimal, 4 * fraction, &scaled);
+			if (fits && (!pgcredit_numeric_code(VARDATA(number), VARSIZE(number) - VARHDRSZ,
+												fraction, &read) || read != 2 * scaled))
+				return -1;
+			if (fits)
+				codes[i] = 2 * scaled + c->cuts[i] % 2;
+			pfree(decimal);
+		}
+		if (fits)
+			return fraction;
+	}
+	return -1;
+}
+
+/*
  * The cuts as codes of the column's type: a value is past a cut when its code
  * is at or above the cut's.
  */
@@ -80,6 +115,7 @@ bind_cuts(PgcreditBinding *binding)
 
 	for (int i = 0; i <= c->ncuts; i++)
 		segments[i] = c->segments[i] == PGCREDIT_NO_ATTRIBUTE ? c->other : c->segments[i];
+	binding->fraction = binding->kind == PGCREDIT_COLUMN_NUMERIC ? numeric_codes(c, codes) : -1;
 	binding->ncuts = c->ncuts;
 	binding->codes = codes;
 	binding->numbers = numbers;
@@ -167,6 +203,7 @@ int
 pgcredit_match_numeric(const PgcreditBinding *binding, Datum value)
 {
 	struct varlena *stored = (struct varlena *) DatumGetPointer(value);
+	int64		code;
 	union
 	{
 		struct varlena header;
@@ -176,6 +213,10 @@ pgcredit_match_numeric(const PgcreditBinding *binding, Datum value)
 	Datum		number;
 	int			lo = 0;
 	int			hi = binding->ncuts;
+
+	if (binding->fraction >= 0 && !VARATT_IS_EXTERNAL(stored) && !VARATT_IS_COMPRESSED(stored) &&
+		pgcredit_numeric_code(VARDATA_ANY(stored), VARSIZE_ANY_EXHDR(stored), binding->fraction, &code))
+		return binding->segments[pgcredit_find_segment(binding->codes, binding->ncuts, code)];
 
 	/* numeric_cmp would unpack a short header anew at each comparison */
 	if (VARATT_IS_SHORT(stored) && !VARATT_IS_EXTERNAL(stored))

@@ -142,6 +142,7 @@ typedef struct PgcreditBinding
 	int			other;			/* attribute for what no other one covers */
 	int			ncuts;
 	int			places;			/* of words */
+	int			fraction;		/* of a numeric's codes; -1: compare numbers */
 	const int64 *codes;			/* cuts as codes of the column's type */
 	const int  *segments;		/* attribute of each segment, "other" filled in */
 	const PgcreditWord *words;
@@ -204,7 +205,7 @@ extern PgcreditBoundCard *pgcredit_card_bind(const PgcreditCard *card,
 extern int	pgcredit_match_numeric(const PgcreditBinding *binding, Datum value);
 extern void pgcredit_no_attribute(const PgcreditCard *card,
 								  const PgcreditBinding *binding,
-								  Datum value, bool isnull) pg_attribute_noreturn();
+								  Datum value, bool isnull);
 extern char *pgcredit_value_text(PgcreditColumnKind kind, Datum value);
 extern const char *pgcredit_column_kind_name(PgcreditColumnKind kind);
 extern const char *pgcredit_card_grade(const PgcreditCard *card, double score);

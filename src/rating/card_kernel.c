@@ -182,6 +182,47 @@ pgcredit_decimal_floor(const char *decimal, int64_t *floor, bool *exact)
 }
 
 /*
+ * Read a plain decimal as an integer count of 10^-decimals.  False if that is
+ * not exact, or the count is 10^16 or more in size.
+ */
+bool
+pgcredit_decimal_scaled(const char *decimal, int decimals, int64_t *scaled)
+{
+	const char *p = decimal;
+	bool		negative = *p == '-';
+	bool		point = false;
+	int64_t		value = 0;
+
+	if (negative)
+		p++;
+	for (; *p != '\0' || decimals > 0; p += *p != '\0')
+	{
+		if (*p == '.' && !point)
+		{
+			point = true;
+			continue;
+		}
+		if (*p != '\0' && (*p < '0' || *p > '9'))
+			return false;
+		if (*p == '\0' || point)
+		{
+			if (decimals == 0)
+			{
+				if (*p != '0')
+					return false;
+				continue;
+			}
+			decimals--;
+		}
+		value = value * 10 + (*p == '\0' ? 0 : *p - '0');
+		if (value >= INT64_C(10000000000000000))
+			return false;
+	}
+	*scaled = negative ? -value : value;
+	return true;
+}
+
+/*
  * Rank reason codes as PMML's Scorecard asks: differences are summed per code,
  * negative sums are dropped, the rest is in descending order; equal sums keep
  * the order in which the codes come first on the card.

@@ -58,6 +58,8 @@ extern bool pgcredit_parse_micro(const char *decimal, int64_t limit,
 								 int64_t *micro);
 extern bool pgcredit_decimal_floor(const char *decimal, int64_t *floor,
 								   bool *exact);
+extern bool pgcredit_decimal_scaled(const char *decimal, int decimals,
+									int64_t *scaled);
 extern int	pgcredit_rank_reasons(const int *codes, const int64_t *differences,
 								  int n, int ncodes, int64_t *sums, int *order);
 
