@@ -1,0 +1,613 @@
+-- ---------------------------------------------------------------------------
+-- 60 rating: scorecards as data, scoring, explanation, ratings, validation
+-- ---------------------------------------------------------------------------
+
+CREATE TABLE credit.model (
+    model_id bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
+    name text NOT NULL CHECK (name <> '' AND octet_length(name) <= 63 AND name !~ '@'),
+    version integer NOT NULL CHECK (version > 0),
+    status text NOT NULL DEFAULT 'draft' CHECK (status IN ('draft', 'published', 'retired')),
+    title_zh text,
+    title_en text,
+    initial_score numeric NOT NULL DEFAULT 0,
+    use_reason_codes boolean NOT NULL DEFAULT true,
+    reason_code_algorithm text NOT NULL DEFAULT 'pointsBelow' CHECK (reason_code_algorithm IN ('pointsAbove', 'pointsBelow')),
+    baseline_method text NOT NULL DEFAULT 'other' CHECK (baseline_method IN ('max', 'min', 'mean', 'neutral', 'other')),
+    baseline_score numeric,
+    digest bytea CHECK (octet_length(digest) = 32),
+    part_counts integer[],
+    created_by text NOT NULL,
+    created_at timestamptz NOT NULL DEFAULT now(),
+    published_by text,
+    published_at timestamptz,
+    retired_by text,
+    retired_at timestamptz,
+    UNIQUE (name, version),
+    CHECK (status = 'draft' OR (digest IS NOT NULL AND part_counts IS NOT NULL))
+);
+COMMENT ON TABLE credit.model IS 'scorecard, one row per version; a published version never changes (评分模型)';
+COMMENT ON COLUMN credit.model.digest IS 'SHA-256 of the definition in canonical JSON (RFC 8785), set when published; scoring checks it (摘要)';
+COMMENT ON COLUMN credit.model.part_counts IS
+    'numbers of characteristics, attributes, reasons and grades when published: no row can be added beyond them';
+COMMENT ON COLUMN credit.model.initial_score IS 'points that every row starts with (初始分)';
+COMMENT ON COLUMN credit.model.reason_code_algorithm IS 'pointsBelow: baseline - points; pointsAbove: points - baseline, as in PMML';
+
+CREATE TABLE credit.characteristic (
+    model_id bigint NOT NULL REFERENCES credit.model ON DELETE CASCADE,
+    ordinal integer NOT NULL CHECK (ordinal > 0),
+    name text NOT NULL,
+    field text NOT NULL,
+    data_type text NOT NULL CHECK (data_type IN ('number', 'text', 'boolean', 'date')),
+    baseline_score numeric,
+    reason_code text,
+    title_zh text,
+    title_en text,
+    PRIMARY KEY (model_id, ordinal),
+    UNIQUE (model_id, name)
+);
+COMMENT ON TABLE credit.characteristic IS 'characteristic of a scorecard in card order (指标)';
+COMMENT ON COLUMN credit.characteristic.field IS 'column of the scored row that it reads (字段)';
+
+CREATE TABLE credit.attribute (
+    model_id bigint NOT NULL,
+    characteristic integer NOT NULL,
+    ordinal integer NOT NULL CHECK (ordinal > 0),
+    kind text NOT NULL CHECK (kind IN ('interval', 'set', 'missing', 'other')),
+    low numeric,
+    high numeric,
+    low_date date,
+    high_date date,
+    closure text CHECK (closure IN ('closedOpen', 'openClosed', 'openOpen', 'closedClosed')),
+    set_values text[],
+    points numeric NOT NULL,
+    reason_code text,
+    PRIMARY KEY (model_id, characteristic, ordinal),
+    FOREIGN KEY (model_id, characteristic) REFERENCES credit.characteristic ON DELETE CASCADE
+);
+COMMENT ON TABLE credit.attribute IS 'attribute of a characteristic; tried in order, the first that matches gives the points (属性)';
+COMMENT ON COLUMN credit.attribute.closure IS 'which ends belong to the interval: closedOpen is [low, high) (开闭)';
+COMMENT ON COLUMN credit.attribute.low IS 'lower bound of a number; NULL is open to below';
+COMMENT ON COLUMN credit.attribute.low_date IS 'lower bound of a date; NULL is open to below';
+COMMENT ON COLUMN credit.attribute.set_values IS 'values of a set; numbers, booleans and dates as their text';
+
+CREATE TABLE credit.reason (
+    model_id bigint NOT NULL REFERENCES credit.model ON DELETE CASCADE,
+    ordinal integer NOT NULL CHECK (ordinal > 0),
+    code text NOT NULL,
+    text_zh text,
+    text_en text,
+    PRIMARY KEY (model_id, ordinal),
+    UNIQUE (model_id, code)
+);
+COMMENT ON TABLE credit.reason IS 'reason code of a scorecard with its texts (原因代码)';
+
+CREATE TABLE credit.grade_band (
+    model_id bigint NOT NULL REFERENCES credit.model ON DELETE CASCADE,
+    ordinal integer NOT NULL CHECK (ordinal > 0),
+    grade text NOT NULL,
+    low numeric,
+    high numeric,
+    title_zh text,
+    title_en text,
+    PRIMARY KEY (model_id, ordinal),
+    UNIQUE (model_id, grade)
+);
+COMMENT ON TABLE credit.grade_band IS 'grade for the scores in [low, high); NULL is open (信用等级)';
+
+CREATE TABLE credit.rating (
+    subject_id bigint NOT NULL REFERENCES credit.subject,
+    rating_id bigint GENERATED ALWAYS AS IDENTITY,
+    model_id bigint NOT NULL REFERENCES credit.model,
+    score float8 NOT NULL,
+    grade text,
+    inputs jsonb NOT NULL,
+    inputs_digest bytea NOT NULL CHECK (octet_length(inputs_digest) = 32),
+    reasons jsonb NOT NULL,
+    rated_at timestamptz NOT NULL DEFAULT clock_timestamp(),
+    rated_by text NOT NULL,
+    PRIMARY KEY (subject_id, rating_id)
+);
+COMMENT ON TABLE credit.rating IS 'rating of a subject by one published model version, with what is needed to replay it (评级结果)';
+COMMENT ON COLUMN credit.rating.inputs IS 'each column that the model read: its type and the exact text of its value (输入)';
+COMMENT ON COLUMN credit.rating.inputs_digest IS 'SHA-256 of inputs in canonical JSON (RFC 8785)';
+COMMENT ON COLUMN credit.rating.reasons IS 'reason codes in PMML''s order with their summed differences (原因)';
+
+SELECT pg_catalog.pg_extension_config_dump('credit.model', '');
+SELECT pg_catalog.pg_extension_config_dump('credit.model_model_id_seq', '');
+SELECT pg_catalog.pg_extension_config_dump('credit.characteristic', '');
+SELECT pg_catalog.pg_extension_config_dump('credit.attribute', '');
+SELECT pg_catalog.pg_extension_config_dump('credit.reason', '');
+SELECT pg_catalog.pg_extension_config_dump('credit.grade_band', '');
+SELECT pg_catalog.pg_extension_config_dump('credit.rating', '');
+SELECT pg_catalog.pg_extension_config_dump('credit.rating_rating_id_seq', '');
+
+-- What is published stays as it was, also against the owner of the tables.
+CREATE FUNCTION credit._model_guard() RETURNS trigger LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $$
+BEGIN
+    IF OLD.status <> 'draft' THEN
+        IF TG_OP = 'UPDATE' AND OLD.status = 'published' AND NEW.status = 'retired'
+           AND pg_catalog.to_jsonb(NEW) - ARRAY['status', 'retired_by', 'retired_at']
+             = pg_catalog.to_jsonb(OLD) - ARRAY['status', 'retired_by', 'retired_at'] THEN
+            RETURN NEW;
+        END IF;
+        RAISE EXCEPTION 'model "%" version % is % and cannot be changed', OLD.name, OLD.version, OLD.status
+            USING ERRCODE = 'PC401', HINT = 'Create a new version with credit.create_model.';
+    END IF;
+    IF TG_OP = 'DELETE' THEN
+        RETURN OLD;
+    END IF;
+    RETURN NEW;
+END
+$$;
+
+-- Rows of a published version: none is changed or removed, and none comes in beyond the number published. Fewer than
+-- that are there only while a dump is being restored.
+CREATE FUNCTION credit._model_part_guard() RETURNS trigger LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $$
+DECLARE
+    part CONSTANT integer := TG_ARGV[0]::integer;
+    guarded record;
+    present bigint;
+BEGIN
+    FOR guarded IN
+        SELECT m.name, m.version, m.status, m.part_counts
+          FROM credit.model m
+         WHERE m.status <> 'draft'
+           AND m.model_id IN (CASE WHEN TG_OP <> 'INSERT' THEN OLD.model_id END,
+                              CASE WHEN TG_OP <> 'DELETE' THEN NEW.model_id END)
+    LOOP
+        IF TG_OP = 'INSERT' THEN
+            EXECUTE pg_catalog.format('SELECT count(*) FROM %I.%I WHERE model_id = $1', TG_TABLE_SCHEMA, TG_TABLE_NAME)
+               INTO present USING NEW.model_id;
+            CONTINUE WHEN present < guarded.part_counts[part];
+        END IF;
+        RAISE EXCEPTION 'model "%" version % is % and cannot be changed', guarded.name, guarded.version, guarded.status
+            USING ERRCODE = 'PC401', HINT = 'Create a new version with credit.create_model.';
+    END LOOP;
+    IF TG_OP = 'DELETE' THEN
+        RETURN OLD;
+    END IF;
+    RETURN NEW;
+END
+$$;
+
+CREATE FUNCTION credit._model_truncate_guard() RETURNS trigger LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $$
+BEGIN
+    IF EXISTS (SELECT 1 FROM credit.model m WHERE m.status <> 'draft') THEN
+        RAISE EXCEPTION 'table %.% holds published models and cannot be truncated', TG_TABLE_SCHEMA, TG_TABLE_NAME
+            USING ERRCODE = 'PC401';
+    END IF;
+    RETURN NULL;
+END
+$$;
+
+CREATE FUNCTION credit._rating_guard() RETURNS trigger LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $$
+BEGIN
+    RAISE EXCEPTION 'a rating cannot be changed'
+        USING ERRCODE = 'PC401', HINT = 'Rate the subject again with credit.rate; the newest rating counts.';
+END
+$$;
+
+CREATE FUNCTION credit._models_changed() RETURNS trigger
+    AS 'MODULE_PATHNAME', 'pgcredit_models_changed' LANGUAGE C;
+
+CREATE TRIGGER guard BEFORE UPDATE OR DELETE ON credit.model FOR EACH ROW EXECUTE FUNCTION credit._model_guard();
+CREATE TRIGGER guard BEFORE INSERT OR UPDATE OR DELETE ON credit.characteristic
+    FOR EACH ROW EXECUTE FUNCTION credit._model_part_guard('1');
+CREATE TRIGGER guard BEFORE INSERT OR UPDATE OR DELETE ON credit.attribute
+    FOR EACH ROW EXECUTE FUNCTION credit._model_part_guard('2');
+CREATE TRIGGER guard BEFORE INSERT OR UPDATE OR DELETE ON credit.reason
+    FOR EACH ROW EXECUTE FUNCTION credit._model_part_guard('3');
+CREATE TRIGGER guard BEFORE INSERT OR UPDATE OR DELETE ON credit.grade_band
+    FOR EACH ROW EXECUTE FUNCTION credit._model_part_guard('4');
+CREATE TRIGGER guard_truncate BEFORE TRUNCATE ON credit.model EXECUTE FUNCTION credit._model_truncate_guard();
+CREATE TRIGGER guard_truncate BEFORE TRUNCATE ON credit.characteristic EXECUTE FUNCTION credit._model_truncate_guard();
+CREATE TRIGGER guard_truncate BEFORE TRUNCATE ON credit.attribute EXECUTE FUNCTION credit._model_truncate_guard();
+CREATE TRIGGER guard_truncate BEFORE TRUNCATE ON credit.reason EXECUTE FUNCTION credit._model_truncate_guard();
+CREATE TRIGGER guard_truncate BEFORE TRUNCATE ON credit.grade_band EXECUTE FUNCTION credit._model_truncate_guard();
+CREATE TRIGGER guard BEFORE UPDATE ON credit.rating FOR EACH ROW EXECUTE FUNCTION credit._rating_guard();
+CREATE TRIGGER changed AFTER INSERT OR UPDATE OR DELETE OR TRUNCATE ON credit.model
+    EXECUTE FUNCTION credit._models_changed();
+
+SELECT credit._audit_table('credit.model');
+SELECT credit._audit_table('credit.characteristic');
+SELECT credit._audit_table('credit.attribute');
+SELECT credit._audit_table('credit.reason');
+SELECT credit._audit_table('credit.grade_band');
+SELECT credit._audit_table('credit.rating');
+
+-- ---------------------------------------------------------------------------
+-- Definitions in and out
+-- ---------------------------------------------------------------------------
+
+CREATE FUNCTION credit._canonical_json(jsonb) RETURNS text
+    AS 'MODULE_PATHNAME', 'pgcredit_canonical_json_sql' LANGUAGE C IMMUTABLE STRICT PARALLEL SAFE;
+
+CREATE FUNCTION credit._check_definition(definition jsonb, publishing boolean) RETURNS bytea
+    AS 'MODULE_PATHNAME', 'pgcredit_check_definition' LANGUAGE C IMMUTABLE STRICT PARALLEL SAFE;
+
+-- The definition that the tables hold. What is digested, checked and compiled is this, so nothing that the tables say
+-- is outside the digest.
+CREATE FUNCTION credit._definition(wanted bigint) RETURNS jsonb LANGUAGE sql STABLE PARALLEL SAFE
+BEGIN ATOMIC
+    SELECT jsonb_strip_nulls(jsonb_build_object(
+        'name', m.name,
+        'title_zh', m.title_zh,
+        'title_en', m.title_en,
+        'initial_score', m.initial_score,
+        'use_reason_codes', m.use_reason_codes,
+        'reason_code_algorithm', m.reason_code_algorithm,
+        'baseline_method', m.baseline_method,
+        'baseline_score', m.baseline_score,
+        'characteristics',
+        (SELECT jsonb_agg(jsonb_build_object(
+                    'name', c.name,
+                    'field', c.field,
+                    'data_type', c.data_type,
+                    'baseline_score', c.baseline_score,
+                    'reason_code', c.reason_code,
+                    'title_zh', c.title_zh,
+                    'title_en', c.title_en,
+                    'attributes',
+                    (SELECT jsonb_agg(jsonb_build_object(
+                                'kind', a.kind,
+                                'low', CASE c.data_type WHEN 'date' THEN to_jsonb(to_char(a.low_date, 'YYYY-MM-DD'))
+                                                        ELSE to_jsonb(a.low) END,
+                                'high', CASE c.data_type WHEN 'date' THEN to_jsonb(to_char(a.high_date, 'YYYY-MM-DD'))
+                                                         ELSE to_jsonb(a.high) END,
+                                'closure', a.closure,
+                                'values',
+                                (SELECT jsonb_agg(CASE c.data_type WHEN 'number' THEN to_jsonb(v.value::numeric)
+                                                                   WHEN 'boolean' THEN to_jsonb(v.value::boolean)
+                                                                   ELSE to_jsonb(v.value) END ORDER BY v.place)
+                                   FROM unnest(a.set_values) WITH ORDINALITY v(value, place)),
+                                'points', a.points,
+                                'reason_code', a.reason_code) ORDER BY a.ordinal)
+                       FROM credit.attribute a
+                      WHERE a.model_id = c.model_id AND a.characteristic = c.ordinal)) ORDER BY c.ordinal)
+           FROM credit.characteristic c WHERE c.model_id = m.model_id),
+        'reasons',
+        (SELECT jsonb_agg(jsonb_build_object('code', r.code, 'text_zh', r.text_zh, 'text_en', r.text_en) ORDER BY r.ordinal)
+           FROM credit.reason r WHERE r.model_id = m.model_id),
+        'grades',
+        (SELECT jsonb_agg(jsonb_build_object('grade', g.grade, 'low', g.low, 'high', g.high,
+                                             'title_zh', g.title_zh, 'title_en', g.title_en) ORDER BY g.ordinal)
+           FROM credit.grade_band g WHERE g.model_id = m.model_id)))
+      FROM credit.model m WHERE m.model_id = wanted;
+END;
+
+CREATE FUNCTION credit.create_model(definition jsonb) RETURNS integer
+    LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
+DECLARE
+    id bigint;
+    next_version integer;
+BEGIN
+    IF definition IS NULL THEN
+        RAISE EXCEPTION 'definition is null' USING ERRCODE = 'null_value_not_allowed';
+    END IF;
+    PERFORM credit._check_definition(definition, false);
+    -- two sessions creating versions of one name take turns; readers are not held up
+    LOCK TABLE credit.model IN SHARE ROW EXCLUSIVE MODE;
+    SELECT coalesce(pg_catalog.max(m.version), 0) + 1 INTO next_version
+      FROM credit.model m WHERE m.name = definition ->> 'name';
+    INSERT INTO credit.model (name, version, title_zh, title_en, initial_score, use_reason_codes, reason_code_algorithm,
+                              baseline_method, baseline_score, created_by)
+    VALUES (definition ->> 'name', next_version, definition ->> 'title_zh', definition ->> 'title_en',
+            coalesce((definition ->> 'initial_score')::numeric, 0),
+            coalesce((definition ->> 'use_reason_codes')::boolean, true),
+            coalesce(definition ->> 'reason_code_algorithm', 'pointsBelow'),
+            coalesce(definition ->> 'baseline_method', 'other'),
+            (definition ->> 'baseline_score')::numeric, credit.calling_role()::text)
+    RETURNING model_id INTO id;
+    INSERT INTO credit.characteristic (model_id, ordinal, name, field, data_type, baseline_score, reason_code, title_zh, title_en)
+    SELECT id, c.place, c.j ->> 'name', coalesce(c.j ->> 'field', c.j ->> 'name'), c.j ->> 'data_type',
+           (c.j ->> 'baseline_score')::numeric, c.j ->> 'reason_code', c.j ->> 'title_zh', c.j ->> 'title_en'
+      FROM jsonb_array_elements(definition -> 'characteristics') WITH ORDINALITY c(j, place);
+    INSERT INTO credit.attribute (model_id, characteristic, ordinal, kind, low, high, low_date, high_date, closure,
+                                  set_values, points, reason_code)
+    SELECT id, c.place, a.place, a.j ->> 'kind',
+           CASE WHEN c.j ->> 'data_type' <> 'date' THEN (a.j ->> 'low')::numeric END,
+           CASE WHEN c.j ->> 'data_type' <> 'date' THEN (a.j ->> 'high')::numeric END,
+           CASE WHEN c.j ->> 'data_type' = 'date' THEN (a.j ->> 'low')::date END,
+           CASE WHEN c.j ->> 'data_type' = 'date' THEN (a.j ->> 'high')::date END,
+           a.j ->> 'closure',
+           CASE WHEN a.j ->> 'kind' = 'set'
+                THEN ARRAY(SELECT v.value FROM jsonb_array_elements_text(a.j -> 'values') WITH ORDINALITY v(value, place)
+                            ORDER BY v.place) END,
+           (a.j ->> 'points')::numeric, a.j ->> 'reason_code'
+      FROM jsonb_array_elements(definition -> 'characteristics') WITH ORDINALITY c(j, place),
+           jsonb_array_elements(c.j -> 'attributes') WITH ORDINALITY a(j, place);
+    INSERT INTO credit.reason (model_id, ordinal, code, text_zh, text_en)
+    SELECT id, r.place, r.j ->> 'code', r.j ->> 'text_zh', r.j ->> 'text_en'
+      FROM jsonb_array_elements(CASE jsonb_typeof(definition -> 'reasons') WHEN 'array' THEN definition -> 'reasons' END)
+           WITH ORDINALITY r(j, place);
+    INSERT INTO credit.grade_band (model_id, ordinal, grade, low, high, title_zh, title_en)
+    SELECT id, g.place, g.j ->> 'grade', (g.j ->> 'low')::numeric, (g.j ->> 'high')::numeric,
+           g.j ->> 'title_zh', g.j ->> 'title_en'
+      FROM jsonb_array_elements(CASE jsonb_typeof(definition -> 'grades') WHEN 'array' THEN definition -> 'grades' END)
+           WITH ORDINALITY g(j, place);
+    RETURN next_version;
+END
+$$;
+COMMENT ON FUNCTION credit.create_model(jsonb) IS
+    'store a scorecard''s definition as a draft, the next version of its name, and return that version (新建模型)';
+
+CREATE FUNCTION credit.publish_model(name text, version integer DEFAULT NULL) RETURNS bytea
+    LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
+DECLARE
+    found_model record;
+    sum bytea;
+BEGIN
+    SELECT m.model_id, m.version, m.status INTO found_model
+      FROM credit.model m
+     WHERE m.name = publish_model.name
+       AND CASE WHEN publish_model.version IS NULL THEN m.status = 'draft' ELSE m.version = publish_model.version END
+     ORDER BY m.version DESC LIMIT 1
+       FOR UPDATE;
+    IF NOT FOUND THEN
+        RAISE EXCEPTION 'model "%" has no %', name, coalesce('version ' || version::text, 'draft')
+            USING ERRCODE = 'undefined_object';
+    END IF;
+    IF found_model.status <> 'draft' THEN
+        RAISE EXCEPTION 'model "%" version % is already %', name, found_model.version, found_model.status
+            USING ERRCODE = 'PC401';
+    END IF;
+    sum := credit._check_definition(credit._definition(found_model.model_id), true);
+    UPDATE credit.model m
+       SET status = 'published', digest = sum, published_by = credit.calling_role()::text, published_at = clock_timestamp(),
+           part_counts = ARRAY[(SELECT count(*) FROM credit.characteristic c WHERE c.model_id = m.model_id),
+                               (SELECT count(*) FROM credit.attribute a WHERE a.model_id = m.model_id),
+                               (SELECT count(*) FROM credit.reason r WHERE r.model_id = m.model_id),
+                               (SELECT count(*) FROM credit.grade_band g WHERE g.model_id = m.model_id)]::integer[]
+     WHERE m.model_id = found_model.model_id;
+    RETURN sum;
+END
+$$;
+COMMENT ON FUNCTION credit.publish_model(text, integer) IS
+    'check a draft (the newest if no version is given), fix it for good and return its digest (发布模型)';
+
+CREATE FUNCTION credit.retire_model(name text, version integer) RETURNS void
+    LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
+BEGIN
+    UPDATE credit.model m
+       SET status = 'retired', retired_by = credit.calling_role()::text, retired_at = clock_timestamp()
+     WHERE m.name = retire_model.name AND m.version = retire_model.version AND m.status = 'published';
+    IF NOT FOUND THEN
+        RAISE EXCEPTION 'model "%" has no published version %', name, version USING ERRCODE = 'undefined_object';
+    END IF;
+END
+$$;
+COMMENT ON FUNCTION credit.retire_model(text, integer) IS
+    'take a published version out of use; it can still be read, scored as name@version and replayed (停用模型)';
+
+CREATE FUNCTION credit.discard_model(name text, version integer) RETURNS void
+    LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
+BEGIN
+    DELETE FROM credit.model m WHERE m.name = discard_model.name AND m.version = discard_model.version;
+    IF NOT FOUND THEN
+        RAISE EXCEPTION 'model "%" has no version %', name, version USING ERRCODE = 'undefined_object';
+    END IF;
+END
+$$;
+COMMENT ON FUNCTION credit.discard_model(text, integer) IS 'delete a draft; a published version is refused (删除草稿)';
+
+CREATE FUNCTION credit.model_definition(name text, version integer DEFAULT NULL) RETURNS jsonb
+    LANGUAGE sql STABLE SECURITY DEFINER SET search_path = pg_catalog, pg_temp
+BEGIN ATOMIC
+    SELECT credit._definition(m.model_id)
+      FROM credit.model m
+     WHERE m.name = model_definition.name
+       AND CASE WHEN model_definition.version IS NULL THEN m.status = 'published'
+                ELSE m.version = model_definition.version END
+     ORDER BY m.version DESC LIMIT 1;
+END;
+COMMENT ON FUNCTION credit.model_definition(text, integer) IS
+    'definition of a version (the newest published one if none is given), as create_model takes it (模型定义)';
+
+-- ---------------------------------------------------------------------------
+-- Scoring
+-- ---------------------------------------------------------------------------
+
+CREATE FUNCTION credit._score_support(internal) RETURNS internal
+    AS 'MODULE_PATHNAME', 'pgcredit_score_support' LANGUAGE C IMMUTABLE STRICT PARALLEL SAFE;
+
+CREATE FUNCTION credit.score(model text, "row" record) RETURNS float8
+    AS 'MODULE_PATHNAME', 'pgcredit_score' LANGUAGE C STABLE PARALLEL SAFE COST 20 SUPPORT credit._score_support;
+COMMENT ON FUNCTION credit.score(text, record) IS
+    'score of a row of any composite type by a model ("name" or "name@version"), columns matched by name (评分)';
+
+CREATE FUNCTION credit._score_columns(model text, names text[], VARIADIC "any") RETURNS float8
+    AS 'MODULE_PATHNAME', 'pgcredit_score_columns' LANGUAGE C STABLE PARALLEL SAFE COST 20;
+
+CREATE FUNCTION credit.explain(model text, "row" record,
+        OUT ordinal integer, OUT characteristic text, OUT value text, OUT attribute text, OUT points numeric,
+        OUT baseline numeric, OUT difference numeric, OUT reason_code text, OUT reason_rank integer,
+        OUT reason_zh text, OUT reason_en text) RETURNS SETOF record
+    AS 'MODULE_PATHNAME', 'pgcredit_explain' LANGUAGE C STABLE PARALLEL SAFE COST 1000 ROWS 15;
+COMMENT ON FUNCTION credit.explain(text, record) IS
+    'why a row has its score: a row for the initial score and one per characteristic, points adding up to the score (评分解释)';
+
+CREATE FUNCTION credit.grade(model text, score float8) RETURNS text
+    AS 'MODULE_PATHNAME', 'pgcredit_grade' LANGUAGE C STABLE STRICT PARALLEL SAFE COST 20;
+COMMENT ON FUNCTION credit.grade(text, float8) IS 'grade of a score by a model (信用等级)';
+
+-- ---------------------------------------------------------------------------
+-- Ratings
+-- ---------------------------------------------------------------------------
+
+CREATE FUNCTION credit._evaluate(model text, "row" record,
+        OUT model_id bigint, OUT status text, OUT score float8, OUT grade text, OUT inputs text, OUT reasons text)
+    AS 'MODULE_PATHNAME', 'pgcredit_evaluate' LANGUAGE C STABLE STRICT PARALLEL SAFE COST 1000;
+
+CREATE FUNCTION credit._score_inputs(model text, inputs jsonb) RETURNS float8
+    AS 'MODULE_PATHNAME', 'pgcredit_score_inputs' LANGUAGE C STABLE STRICT PARALLEL SAFE COST 1000;
+
+CREATE FUNCTION credit.rate(model text, subject_id bigint, "row" record) RETURNS bigint
+    LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
+DECLARE
+    evaluated record;
+    kept jsonb;
+    id bigint;
+BEGIN
+    -- an assignment, not a query: its call site keeps the compiled card from row to row
+    evaluated := credit._evaluate(rate.model, rate."row");
+    IF evaluated IS NULL OR rate.subject_id IS NULL THEN
+        RAISE EXCEPTION 'model, subject and row of a rating cannot be null' USING ERRCODE = 'null_value_not_allowed';
+    END IF;
+    IF evaluated.status <> 'published' THEN
+        RAISE EXCEPTION 'model "%" is %, a rating needs a published version',
+                        rate.model, CASE evaluated.status WHEN 'draft' THEN 'a draft' ELSE evaluated.status END
+            USING ERRCODE = 'object_not_in_prerequisite_state';
+    END IF;
+    kept := evaluated.inputs::jsonb;
+    INSERT INTO credit.rating (subject_id, model_id, score, grade, inputs, inputs_digest, reasons, rated_by)
+    VALUES (rate.subject_id, evaluated.model_id, evaluated.score, evaluated.grade, kept,
+            sha256(convert_to(credit._canonical_json(kept), 'UTF8')), evaluated.reasons::jsonb, credit.calling_role()::text)
+    RETURNING rating_id INTO id;
+    RETURN id;
+END
+$$;
+COMMENT ON FUNCTION credit.rate(text, bigint, record) IS
+    'score and grade a subject by a published model, store the rating with its inputs, return its rating_id (评级)';
+
+CREATE FUNCTION credit.replay(subject_id bigint, rating_id bigint,
+        OUT equal boolean, OUT stored_score float8, OUT replayed_score float8, OUT inputs_intact boolean) RETURNS record
+    LANGUAGE plpgsql STABLE SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
+DECLARE
+    kept record;
+BEGIN
+    SELECT r.score, r.inputs, r.inputs_digest, m.name || '@' || m.version::text AS model INTO kept
+      FROM credit.rating r JOIN credit.model m ON m.model_id = r.model_id
+     WHERE r.subject_id = replay.subject_id AND r.rating_id = replay.rating_id;
+    IF NOT FOUND THEN
+        RAISE EXCEPTION 'subject % has no rating %', subject_id, rating_id USING ERRCODE = 'no_data_found';
+    END IF;
+    stored_score := kept.score;
+    replayed_score := credit._score_inputs(kept.model, kept.inputs);
+    inputs_intact := sha256(convert_to(credit._canonical_json(kept.inputs), 'UTF8')) = kept.inputs_digest;
+    -- bit for bit: -0 is not 0 here
+    equal := inputs_intact AND float8send(stored_score) = float8send(replayed_score);
+END
+$$;
+COMMENT ON FUNCTION credit.replay(bigint, bigint) IS
+    'recompute a rating from its stored inputs and model version and compare bit for bit (评级重放)';
+
+-- ---------------------------------------------------------------------------
+-- Validation statistics
+-- ---------------------------------------------------------------------------
+
+CREATE FUNCTION credit._rank_transition(internal, float8, boolean) RETURNS internal
+    AS 'MODULE_PATHNAME', 'pgcredit_rank_transition' LANGUAGE C IMMUTABLE PARALLEL SAFE;
+CREATE FUNCTION credit._rank_combine(internal, internal) RETURNS internal
+    AS 'MODULE_PATHNAME', 'pgcredit_rank_combine' LANGUAGE C IMMUTABLE PARALLEL SAFE;
+CREATE FUNCTION credit._rank_serialize(internal) RETURNS bytea
+    AS 'MODULE_PATHNAME', 'pgcredit_rank_serialize' LANGUAGE C IMMUTABLE STRICT PARALLEL SAFE;
+CREATE FUNCTION credit._rank_deserialize(bytea, internal) RETURNS internal
+    AS 'MODULE_PATHNAME', 'pgcredit_rank_deserialize' LANGUAGE C IMMUTABLE STRICT PARALLEL SAFE;
+CREATE FUNCTION credit._auc_final(internal) RETURNS float8
+    AS 'MODULE_PATHNAME', 'pgcredit_auc_final' LANGUAGE C IMMUTABLE PARALLEL SAFE;
+CREATE FUNCTION credit._gini_final(internal) RETURNS float8
+    AS 'MODULE_PATHNAME', 'pgcredit_gini_final' LANGUAGE C IMMUTABLE PARALLEL SAFE;
+CREATE FUNCTION credit._ks_final(internal) RETURNS float8
+    AS 'MODULE_PATHNAME', 'pgcredit_ks_final' LANGUAGE C IMMUTABLE PARALLEL SAFE;
+
+CREATE AGGREGATE credit.auc(score float8, bad boolean) (
+    SFUNC = credit._rank_transition, STYPE = internal, SSPACE = 1048576, FINALFUNC = credit._auc_final,
+    COMBINEFUNC = credit._rank_combine, SERIALFUNC = credit._rank_serialize, DESERIALFUNC = credit._rank_deserialize,
+    PARALLEL = SAFE);
+COMMENT ON AGGREGATE credit.auc(float8, boolean) IS
+    'chance that a good case has a higher score than a bad one, ties counting half (ROC 曲线下面积)';
+CREATE AGGREGATE credit.gini(score float8, bad boolean) (
+    SFUNC = credit._rank_transition, STYPE = internal, SSPACE = 1048576, FINALFUNC = credit._gini_final,
+    COMBINEFUNC = credit._rank_combine, SERIALFUNC = credit._rank_serialize, DESERIALFUNC = credit._rank_deserialize,
+    PARALLEL = SAFE);
+COMMENT ON AGGREGATE credit.gini(float8, boolean) IS '2 auc - 1 (基尼系数)';
+CREATE AGGREGATE credit.ks(score float8, bad boolean) (
+    SFUNC = credit._rank_transition, STYPE = internal, SSPACE = 1048576, FINALFUNC = credit._ks_final,
+    COMBINEFUNC = credit._rank_combine, SERIALFUNC = credit._rank_serialize, DESERIALFUNC = credit._rank_deserialize,
+    PARALLEL = SAFE);
+COMMENT ON AGGREGATE credit.ks(float8, boolean) IS
+    'largest gap between the shares of good and of bad cases at or below a score (KS 值)';
+
+CREATE FUNCTION credit._psi_transition(internal, text, boolean) RETURNS internal
+    AS 'MODULE_PATHNAME', 'pgcredit_psi_transition' LANGUAGE C IMMUTABLE PARALLEL SAFE;
+CREATE FUNCTION credit._psi_transition(internal, text, boolean, text) RETURNS internal
+    AS 'MODULE_PATHNAME', 'pgcredit_psi_transition' LANGUAGE C IMMUTABLE PARALLEL SAFE;
+CREATE FUNCTION credit._psi_transition(internal, integer, boolean) RETURNS internal
+    AS 'MODULE_PATHNAME', 'pgcredit_psi_transition_int' LANGUAGE C IMMUTABLE PARALLEL SAFE;
+CREATE FUNCTION credit._psi_transition(internal, integer, boolean, text) RETURNS internal
+    AS 'MODULE_PATHNAME', 'pgcredit_psi_transition_int' LANGUAGE C IMMUTABLE PARALLEL SAFE;
+CREATE FUNCTION credit._psi_combine(internal, internal) RETURNS internal
+    AS 'MODULE_PATHNAME', 'pgcredit_psi_combine' LANGUAGE C IMMUTABLE PARALLEL SAFE;
+CREATE FUNCTION credit._psi_serialize(internal) RETURNS bytea
+    AS 'MODULE_PATHNAME', 'pgcredit_psi_serialize' LANGUAGE C IMMUTABLE STRICT PARALLEL SAFE;
+CREATE FUNCTION credit._psi_deserialize(bytea, internal) RETURNS internal
+    AS 'MODULE_PATHNAME', 'pgcredit_psi_deserialize' LANGUAGE C IMMUTABLE STRICT PARALLEL SAFE;
+CREATE FUNCTION credit._psi_final(internal) RETURNS float8
+    AS 'MODULE_PATHNAME', 'pgcredit_psi_final' LANGUAGE C IMMUTABLE PARALLEL SAFE;
+
+CREATE AGGREGATE credit.psi(bin text, actual boolean) (
+    SFUNC = credit._psi_transition, STYPE = internal, FINALFUNC = credit._psi_final,
+    COMBINEFUNC = credit._psi_combine, SERIALFUNC = credit._psi_serialize, DESERIALFUNC = credit._psi_deserialize,
+    PARALLEL = SAFE);
+COMMENT ON AGGREGATE credit.psi(text, boolean) IS
+    'population stability index of binned rows, expected (false) against actual (true); an empty bin is refused (群体稳定性指数)';
+CREATE AGGREGATE credit.psi(bin text, actual boolean, empty_bin text) (
+    SFUNC = credit._psi_transition, STYPE = internal, FINALFUNC = credit._psi_final,
+    COMBINEFUNC = credit._psi_combine, SERIALFUNC = credit._psi_serialize, DESERIALFUNC = credit._psi_deserialize,
+    PARALLEL = SAFE);
+COMMENT ON AGGREGATE credit.psi(text, boolean, text) IS
+    'population stability index; empty_bin is refuse, infinity, drop, or a count to put in place of 0 (群体稳定性指数)';
+CREATE AGGREGATE credit.psi(bin integer, actual boolean) (
+    SFUNC = credit._psi_transition, STYPE = internal, FINALFUNC = credit._psi_final,
+    COMBINEFUNC = credit._psi_combine, SERIALFUNC = credit._psi_serialize, DESERIALFUNC = credit._psi_deserialize,
+    PARALLEL = SAFE);
+COMMENT ON AGGREGATE credit.psi(integer, boolean) IS
+    'population stability index of rows binned by number, as width_bucket() does (群体稳定性指数)';
+CREATE AGGREGATE credit.psi(bin integer, actual boolean, empty_bin text) (
+    SFUNC = credit._psi_transition, STYPE = internal, FINALFUNC = credit._psi_final,
+    COMBINEFUNC = credit._psi_combine, SERIALFUNC = credit._psi_serialize, DESERIALFUNC = credit._psi_deserialize,
+    PARALLEL = SAFE);
+COMMENT ON AGGREGATE credit.psi(integer, boolean, text) IS
+    'population stability index of rows binned by number, with a rule for empty bins (群体稳定性指数)';
+
+CREATE FUNCTION credit.psi(expected float8[], actual float8[], empty_bin text DEFAULT 'refuse') RETURNS float8
+    AS 'MODULE_PATHNAME', 'pgcredit_psi_arrays' LANGUAGE C IMMUTABLE STRICT PARALLEL SAFE;
+COMMENT ON FUNCTION credit.psi(float8[], float8[], text) IS
+    'population stability index of counts or shares per bin, in the same order (群体稳定性指数)';
+
+-- ---------------------------------------------------------------------------
+-- Who may do what
+-- ---------------------------------------------------------------------------
+
+REVOKE ALL ON FUNCTION
+    credit._model_guard(), credit._model_part_guard(), credit._model_truncate_guard(), credit._rating_guard(),
+    credit._models_changed(), credit._canonical_json(jsonb), credit._check_definition(jsonb, boolean),
+    credit._definition(bigint), credit.create_model(jsonb), credit.publish_model(text, integer),
+    credit.retire_model(text, integer), credit.discard_model(text, integer), credit.model_definition(text, integer),
+    credit._score_support(internal), credit.score(text, record), credit._score_columns(text, text[], "any"),
+    credit.explain(text, record), credit.grade(text, float8), credit._evaluate(text, record),
+    credit._score_inputs(text, jsonb), credit.rate(text, bigint, record), credit.replay(bigint, bigint),
+    credit._rank_transition(internal, float8, boolean), credit._rank_combine(internal, internal),
+    credit._rank_serialize(internal), credit._rank_deserialize(bytea, internal), credit._auc_final(internal),
+    credit._gini_final(internal), credit._ks_final(internal),
+    credit._psi_transition(internal, text, boolean), credit._psi_transition(internal, text, boolean, text),
+    credit._psi_transition(internal, integer, boolean), credit._psi_transition(internal, integer, boolean, text),
+    credit._psi_combine(internal, internal), credit._psi_serialize(internal), credit._psi_deserialize(bytea, internal),
+    credit._psi_final(internal), credit.psi(float8[], float8[], text),
+    credit.auc(float8, boolean), credit.gini(float8, boolean), credit.ks(float8, boolean),
+    credit.psi(text, boolean), credit.psi(text, boolean, text), credit.psi(integer, boolean), credit.psi(integer, boolean, text)
+    FROM PUBLIC;
+GRANT EXECUTE ON FUNCTION credit.create_model(jsonb), credit.publish_model(text, integer), credit.retire_model(text, integer),
+    credit.discard_model(text, integer), credit.rate(text, bigint, record), credit.replay(bigint, bigint) TO credit_operator;
+GRANT EXECUTE ON FUNCTION credit.model_definition(text, integer) TO credit_operator, credit_analyst, credit_institution, credit_auditor;
+-- _score_columns is what the planner makes of score: whoever may call one must be able to call the other
+GRANT EXECUTE ON FUNCTION credit.score(text, record), credit._score_columns(text, text[], "any"),
+    credit.explain(text, record), credit.grade(text, float8) TO credit_operator, credit_analyst, credit_institution;
+GRANT EXECUTE ON FUNCTION credit.psi(float8[], float8[], text),
+    credit.auc(float8, boolean), credit.gini(float8, boolean), credit.ks(float8, boolean),
+    credit.psi(text, boolean), credit.psi(text, boolean, text), credit.psi(integer, boolean), credit.psi(integer, boolean, text)
+    TO credit_operator, credit_analyst, credit_institution, credit_auditor;
+REVOKE ALL ON credit.model, credit.characteristic, credit.attribute, credit.reason, credit.grade_band, credit.rating FROM PUBLIC;
+GRANT SELECT ON credit.model, credit.characteristic, credit.attribute, credit.reason, credit.grade_band
+    TO credit_operator, credit_analyst, credit_institution, credit_auditor;
+GRANT SELECT ON credit.rating TO credit_operator;

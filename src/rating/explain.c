@@ -1,0 +1,350 @@
+/*
+ * explain.c
+ *		Why a score is what it is: points, differences to the baseline and
+ *		ranked reasons per characteristic; and what a stored rating keeps.
+ */
+#include "postgres.h"
+
+#include "catalog/pg_type.h"
+#include "funcapi.h"
+#include "miscadmin.h"
+#include "utils/builtins.h"
+#include "utils/date.h"
+#include "utils/fmgrprotos.h"
+#include "utils/json.h"
+
+#include "rating/match.h"
+#include "rating/row.h"
+
+PG_FUNCTION_INFO_V1(pgcredit_explain);
+PG_FUNCTION_INFO_V1(pgcredit_evaluate);
+PG_FUNCTION_INFO_V1(pgcredit_score_inputs);
+
+#define EXPLAIN_COLUMNS 11
+
+/* One row against the card, characteristic by characteristic. */
+typedef struct Explanation
+{
+	int		   *attributes;		/* per characteristic */
+	int64	   *differences;	/* millionths, in the reason algorithm's sense */
+	int		   *codes;			/* reason, -1 for none */
+	int64		sum;			/* the score in millionths */
+	int			nranked;
+	int		   *ranked;			/* reasons, first one first */
+	int64	   *reason_sums;	/* per reason */
+	int		   *rank;			/* per reason, 0 if not ranked */
+} Explanation;
+
+static Datum
+micro_numeric(int64 micro)
+{
+	return DirectFunctionCall1(numeric_trim_scale,
+							   NumericGetDatum(int64_div_fast_to_numeric(micro, 6)));
+}
+
+/*
+ * Evaluate keeping every step.  Raises PC403 as scoring does.
+ */
+static Explanation *
+explain_row(const PgcreditRow *row)
+{
+	const PgcreditCard *card = row->card;
+	Explanation *e = palloc0(sizeof(Explanation));
+	int			n = card->ncharacteristics;
+
+	e->attributes = palloc0(sizeof(int) * n);
+	e->differences = palloc0(sizeof(int64) * n);
+	e->codes = palloc0(sizeof(int) * n);
+	e->ranked = palloc0(sizeof(int) * Max(card->nreasons, 1));
+	e->reason_sums = palloc0(sizeof(int64) * Max(card->nreasons, 1));
+	e->rank = palloc0(sizeof(int) * Max(card->nreasons, 1));
+	e->sum = card->initial;
+	for (int i = 0; i < n; i++)
+	{
+		const PgcreditBinding *binding = &row->bound->bindings[i];
+		const PgcreditCharacteristic *c = binding->characteristic;
+		Datum		value = row->values[binding->column];
+		bool		isnull = row->isnull[binding->column];
+		int			a = pgcredit_match(binding, value, isnull);
+
+		if (a < 0)
+			pgcredit_no_attribute(card, binding, value, isnull);
+		e->attributes[i] = a;
+		e->sum += c->attributes[a].points;
+		e->differences[i] = card->points_above ? c->attributes[a].points - c->baseline :
+			c->baseline - c->attributes[a].points;
+		e->codes[i] = card->use_reasons ? c->attributes[a].reason : -1;
+	}
+	e->nranked = pgcredit_rank_reasons(e->codes, e->differences, n, card->nreasons,
+									   e->reason_sums, e->ranked);
+	for (int r = 0; r < e->nranked; r++)
+		e->rank[e->ranked[r]] = r + 1;
+	return e;
+}
+
+static void
+set_text(Datum *values, bool *nulls, int column, const char *text)
+{
+	nulls[column] = text == NULL;
+	values[column] = text == NULL ? (Datum) 0 : CStringGetTextDatum(text);
+}
+
+/*
+ * credit.explain(model text, "row" record) returns a row for the initial score
+ * and one per characteristic; points add up to the score.  No rows for a NULL
+ * row or model.
+ */
+Datum
+pgcredit_explain(PG_FUNCTION_ARGS)
+{
+	ReturnSetInfo *result = (ReturnSetInfo *) fcinfo->resultinfo;
+	PgcreditSite *site;
+	const PgcreditCard *card;
+	Explanation *e;
+	Datum		values[EXPLAIN_COLUMNS];
+	bool		nulls[EXPLAIN_COLUMNS];
+
+	InitMaterializedSRF(fcinfo, 0);
+	if (PG_ARGISNULL(0) || PG_ARGISNULL(1))
+		return (Datum) 0;
+	site = pgcredit_site_row(fcinfo, 0, 1);
+	card = site->row.card;
+	e = explain_row(&site->row);
+
+	memset(nulls, true, sizeof(nulls));
+	values[0] = Int32GetDatum(0);
+	values[4] = micro_numeric(card->initial);
+	nulls[0] = nulls[4] = false;
+	set_text(values, nulls, 1, "initial score");
+	tuplestore_putvalues(result->setResult, result->setDesc, values, nulls);
+
+	for (int i = 0; i < card->ncharacteristics; i++)
+	{
+		const PgcreditBinding *binding = &site->row.bound->bindings[i];
+		const PgcreditCharacteristic *c = binding->characteristic;
+		const PgcreditAttribute *a = &c->attributes[e->attributes[i]];
+		int			code = e->codes[i];
+		bool		ranked = code >= 0 && e->rank[code] > 0;
+
+		memset(nulls, false, sizeof(nulls));
+		values[0] = Int32GetDatum(i + 1);
+		set_text(values, nulls, 1, c->name);
+		set_text(values, nulls, 2, site->row.isnull[binding->column] ? NULL :
+				 pgcredit_value_text(binding->kind, site->row.values[binding->column]));
+		set_text(values, nulls, 3, a->label);
+		values[4] = micro_numeric(a->points);
+		values[5] = micro_numeric(c->baseline);
+		values[6] = micro_numeric(e->differences[i]);
+		nulls[5] = nulls[6] = !card->use_reasons;
+		set_text(values, nulls, 7, code < 0 ? NULL : card->reasons[code].code);
+		values[8] = Int32GetDatum(ranked ? e->rank[code] : 0);
+		nulls[8] = !ranked;
+		set_text(values, nulls, 9, code < 0 ? NULL : card->reasons[code].text_zh);
+		set_text(values, nulls, 10, code < 0 ? NULL : card->reasons[code].text_en);
+		tuplestore_putvalues(result->setResult, result->setDesc, values, nulls);
+	}
+	return (Datum) 0;
+}
+
+/*
+ * The columns that the card reads, as a JSON object: name to type and exact
+ * text of the value, null for a missing one.  A column that several
+ * characteristics read stands there once.
+ */
+static char *
+inputs_json(const PgcreditRow *row)
+{
+	StringInfoData out;
+	int			n = row->bound->n;
+
+	initStringInfo(&out);
+	appendStringInfoChar(&out, '{');
+	for (int i = 0; i < n; i++)
+	{
+		const PgcreditBinding *binding = &row->bound->bindings[i];
+		bool		seen = false;
+
+		for (int j = 0; j < i && !seen; j++)
+			seen = row->bound->bindings[j].column == binding->column;
+		if (seen)
+			continue;
+		if (i > 0)
+			appendStringInfoChar(&out, ',');
+		escape_json(&out, binding->characteristic->field);
+		appendStringInfo(&out, ":{\"type\":\"%s\",\"value\":", pgcredit_column_kind_name(binding->kind));
+		if (row->isnull[binding->column])
+			appendStringInfoString(&out, "null");
+		else
+			escape_json(&out, pgcredit_value_text(binding->kind, row->values[binding->column]));
+		appendStringInfoChar(&out, '}');
+	}
+	appendStringInfoChar(&out, '}');
+	return out.data;
+}
+
+static char *
+reasons_json(const PgcreditCard *card, const Explanation *e)
+{
+	StringInfoData out;
+
+	initStringInfo(&out);
+	appendStringInfoChar(&out, '[');
+	for (int r = 0; r < e->nranked; r++)
+	{
+		int			reason = e->ranked[r];
+
+		appendStringInfoString(&out, r == 0 ? "{\"code\":" : ",{\"code\":");
+		escape_json(&out, card->reasons[reason].code);
+		appendStringInfo(&out, ",\"difference\":%s}",
+						 DatumGetCString(DirectFunctionCall1(numeric_out,
+															 micro_numeric(e->reason_sums[reason]))));
+	}
+	appendStringInfoChar(&out, ']');
+	return out.data;
+}
+
+/*
+ * credit._evaluate(model text, "row" record): everything that a stored rating
+ * keeps.  grade is NULL if the model has no grades.
+ */
+Datum
+pgcredit_evaluate(PG_FUNCTION_ARGS)
+{
+	PgcreditSite *site = pgcredit_site_row(fcinfo, 0, 1);
+	const PgcreditCard *card = site->row.card;
+	Explanation *e = explain_row(&site->row);
+	double		score = pgcredit_score_real(e->sum);
+	TupleDesc	desc;
+	Datum		values[6];
+	bool		nulls[6] = {false};
+
+	if (get_call_result_type(fcinfo, NULL, &desc) != TYPEFUNC_COMPOSITE)
+		elog(ERROR, "return type must be a row type");
+	values[0] = Int64GetDatum(card->model_id);
+	values[1] = CStringGetTextDatum(card->status == 'p' ? "published" :
+									card->status == 'd' ? "draft" : "retired");
+	values[2] = Float8GetDatum(score);
+	set_text(values, nulls, 3, pgcredit_card_grade(card, score));
+	values[4] = CStringGetTextDatum(inputs_json(&site->row));
+	values[5] = CStringGetTextDatum(reasons_json(card, e));
+	PG_RETURN_DATUM(HeapTupleGetDatum(heap_form_tuple(BlessTupleDesc(desc), values, nulls)));
+}
+
+/*
+ * A stored input back as a value of its type.
+ */
+static Datum
+input_value(PgcreditColumnKind kind, char *text)
+{
+	switch (kind)
+	{
+		case PGCREDIT_COLUMN_INT2:
+			return DirectFunctionCall1(int2in, CStringGetDatum(text));
+		case PGCREDIT_COLUMN_INT4:
+			return DirectFunctionCall1(int4in, CStringGetDatum(text));
+		case PGCREDIT_COLUMN_INT8:
+			return DirectFunctionCall1(int8in, CStringGetDatum(text));
+		case PGCREDIT_COLUMN_FLOAT4:
+			return DirectFunctionCall1(float4in, CStringGetDatum(text));
+		case PGCREDIT_COLUMN_FLOAT8:
+			return DirectFunctionCall1(float8in, CStringGetDatum(text));
+		case PGCREDIT_COLUMN_NUMERIC:
+			return DirectFunctionCall3(numeric_in, CStringGetDatum(text),
+									   ObjectIdGetDatum(InvalidOid), Int32GetDatum(-1));
+		case PGCREDIT_COLUMN_BOOL:
+			return DirectFunctionCall1(boolin, CStringGetDatum(text));
+		case PGCREDIT_COLUMN_DATE:
+			return DirectFunctionCall1(date_in, CStringGetDatum(text));
+		case PGCREDIT_COLUMN_TEXT:
+		case PGCREDIT_COLUMN_BPCHAR:
+			return CStringGetTextDatum(text);
+	}
+	elog(ERROR, "unexpected column kind %d", (int) kind);
+	return (Datum) 0;			/* keep compiler quiet */
+}
+
+/*
+ * One member of the stored inputs into a column.
+ */
+static void
+read_input(JsonbContainer *object, const char *name, PgcreditColumn *column,
+		   Datum *value, bool *isnull)
+{
+	static const Oid types[] = {
+		INT2OID, INT4OID, INT8OID, FLOAT4OID, FLOAT8OID, NUMERICOID, BOOLOID, DATEOID, TEXTOID, BPCHAROID
+	};
+	JsonbValue	buffer;
+	JsonbValue *text;
+	char	   *type = pgcredit_json_text(object, "type", name, true);
+	int			kind = 0;
+
+	while (kind < (int) lengthof(types) &&
+		   strcmp(type, pgcredit_column_kind_name((PgcreditColumnKind) kind)) != 0)
+		kind++;
+	if (kind == (int) lengthof(types))
+		ereport(ERROR,
+				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
+				 errmsg("input \"%s\" has an unknown type \"%s\"", name, type)));
+	column->name = name;
+	column->type = types[kind];
+	text = pgcredit_json_key(object, "value", name, &buffer);
+	*isnull = text == NULL;
+	*value = (Datum) 0;
+	if (text == NULL)
+		return;
+	if (text->type != jbvString)
+		ereport(ERROR,
+				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
+				 errmsg("value of input \"%s\" is not a string", name)));
+	*value = input_value((PgcreditColumnKind) kind,
+						 pnstrdup(text->val.string.val, text->val.string.len));
+}
+
+/*
+ * credit._score_inputs(model text, inputs jsonb) returns float8: score the
+ * inputs that a rating kept.
+ */
+Datum
+pgcredit_score_inputs(PG_FUNCTION_ARGS)
+{
+	PgcreditSite *site = pgcredit_site(fcinfo, 0);
+	Jsonb	   *inputs = PG_GETARG_JSONB_P(1);
+	int			n;
+	int			i = 0;
+	PgcreditColumn *columns;
+	Datum	   *values;
+	bool	   *isnull;
+	JsonbIterator *it;
+	JsonbValue	v;
+	JsonbIteratorToken token;
+	PgcreditRow row;
+
+	if (!JB_ROOT_IS_OBJECT(inputs))
+		ereport(ERROR,
+				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
+				 errmsg("inputs are not a JSON object")));
+	n = (int) JsonContainerSize(&inputs->root);
+	columns = palloc0(sizeof(PgcreditColumn) * Max(n, 1));
+	values = palloc0(sizeof(Datum) * Max(n, 1));
+	isnull = palloc0(sizeof(bool) * Max(n, 1));
+	it = JsonbIteratorInit(&inputs->root);
+	while ((token = JsonbIteratorNext(&it, &v, true)) != WJB_DONE)
+	{
+		if (token == WJB_KEY)
+			columns[i].name = pnstrdup(v.val.string.val, v.val.string.len);
+		else if (token == WJB_VALUE)
+		{
+			if (v.type != jbvBinary)
+				ereport(ERROR,
+						(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
+						 errmsg("input \"%s\" is not a JSON object", columns[i].name)));
+			read_input(v.val.binary.data, columns[i].name, &columns[i], &values[i], &isnull[i]);
+			i++;
+		}
+	}
+	row.card = site->row.card;
+	row.bound = pgcredit_card_bind(row.card, columns, n);
+	row.values = values;
+	row.isnull = isnull;
+	PG_RETURN_FLOAT8(pgcredit_score_real(pgcredit_row_score(&row)));
+}
