@@ -37,6 +37,12 @@ COMMENT ON FUNCTION credit._refuse_change() IS 'trigger: refuses UPDATE, DELETE 
 CREATE TRIGGER only_grows BEFORE UPDATE OR DELETE OR TRUNCATE ON credit.audit_entry
     FOR EACH STATEMENT EXECUTE FUNCTION credit._refuse_change();
 
+CREATE FUNCTION credit._restore_log() RETURNS trigger
+    AS 'MODULE_PATHNAME', 'pgcredit_restore_log' LANGUAGE C;
+COMMENT ON FUNCTION credit._restore_log() IS 'trigger: lets a dumped log into a fresh database, and nothing else (日志恢复)';
+CREATE TRIGGER only_restored BEFORE INSERT ON credit.audit_entry
+    FOR EACH STATEMENT EXECUTE FUNCTION credit._restore_log();
+
 CREATE FUNCTION credit.audit_write() RETURNS trigger
     AS 'MODULE_PATHNAME', 'pgcredit_audit_write' LANGUAGE C;
 COMMENT ON FUNCTION credit.audit_write() IS 'statement trigger: one log entry for each statement that wrote the table, if it commits (写入留痕)';
@@ -97,7 +103,7 @@ COMMENT ON COLUMN credit.audit_log.access IS 'the entries of one call of open_ac
 
 REVOKE ALL ON credit.audit_entry, credit.audit_outbox, credit.audit_log FROM PUBLIC;
 REVOKE ALL ON SEQUENCE credit.audit_outbox_id_seq FROM PUBLIC;
-REVOKE ALL ON FUNCTION credit._refuse_change(), credit.audit_write(), credit._audit_note(jsonb), credit._subject_token(bigint, bytea),
+REVOKE ALL ON FUNCTION credit._refuse_change(), credit._restore_log(), credit.audit_write(), credit._audit_note(jsonb), credit._subject_token(bigint, bytea),
                        credit._start_writer(), credit._audit_table(regclass)
     FROM PUBLIC;
 GRANT SELECT ON credit.audit_log TO credit_auditor;

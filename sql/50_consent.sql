@@ -65,8 +65,10 @@ BEGIN
         what := 'delete';
     ELSE
         now_row := NEW;
-        IF TG_OP = 'INSERT' THEN
+        IF TG_OP = 'INSERT' AND NEW.granted_at >= now() THEN
             what := 'grant';
+        ELSIF TG_OP = 'INSERT' THEN
+            what := 'restore';      -- given before this transaction: the row comes out of a dump
         ELSIF OLD.revoked_at IS NULL AND NEW.revoked_at IS NOT NULL THEN
             what := 'revoke';
         ELSE

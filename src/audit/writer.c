@@ -36,6 +36,7 @@
 #include "utils/builtins.h"
 #include "utils/fmgroids.h"
 #include "utils/guc.h"
+#include "utils/inval.h"
 #include "utils/memutils.h"
 #include "utils/rel.h"
 #include "utils/snapmgr.h"
@@ -131,6 +132,16 @@ answer_batch(uint64 first_seq, int sqlstate)
 	batch_items = 0;
 }
 
+/*
+ * A restore has put other entries into the log, see restore.c.
+ */
+static void
+log_changed(Datum arg, Oid relid)
+{
+	if (relid == seq_relid || !OidIsValid(relid))
+		next_seq = 0;
+}
+
 static void
 writer_gone(int code, Datum arg)
 {
@@ -163,12 +174,12 @@ log_open(Log *log)
 	StringInfoData now;
 
 	memset(log, 0, sizeof(Log));
+	log->rel = table_open(relid, RowExclusiveLock); /* also learns of a restore */
 	if (next_seq == 0 || relid != seq_relid)
 	{
 		next_seq = read_next_seq();
 		seq_relid = relid;
 	}
-	log->rel = table_open(relid, RowExclusiveLock);
 	log->estate = CreateExecutorState();
 	log->rri = makeNode(ResultRelInfo);
 	InitResultRelInfo(log->rri, log->rel, 0, NULL, 0);
@@ -510,6 +521,7 @@ pgcredit_writer_main(Datum arg)
 		proc_exit(0);
 	batch = MemoryContextAlloc(TopMemoryContext, BATCH_BYTES);
 	before_shmem_exit(writer_gone, (Datum) 0);
+	CacheRegisterRelcacheCallback(log_changed, (Datum) 0);
 	pin_settings();
 	pgstat_report_activity(STATE_IDLE, NULL);
 	writer_loop();

@@ -8,7 +8,7 @@
  */
 #include "registry/text_kernel.h"
 
-#include "identity/resident_kernel.h"
+#include "identity/identity.h"
 
 /* Digits of a numeric value that a record may hold, and of its exponent. */
 #define MAX_DIGITS		40
