@@ -1,0 +1,54 @@
+-- the log: every look, every refusal, every committed write
+\connect - postgres
+SET client_min_messages = warning;
+SELECT max(value) FILTER (WHERE name = 'rolled back') AS rolled_back, max(value) FILTER (WHERE name = 'before reads') AS before_reads
+  FROM demo.memory \gset
+SELECT demo.settle() \g /dev/null
+
+\connect - auditor
+\echo
+\echo '-- The auditor reads the log (审计日志). All of it, counted:'
+SELECT kind, operation, table_name, coalesce(purpose, '-') AS purpose, count(*) AS entries, sum(count) AS rows_written, min(seq) AS first, max(seq) AS last
+  FROM credit.audit_log GROUP BY 1, 2, 3, 4 ORDER BY min(seq);
+
+\echo '-- Each look and each refusal since the 700 consents, and the consent taken back. Subjects stand as tokens, which tell'
+\echo '   nothing to whoever has not the subject''s salt; the bulk read is several entries of one access.'
+SELECT seq, to_char(recorded, 'HH24:MI:SS.MS') AS recorded, kind, actor, coalesce(purpose, operation) AS purpose,
+       (SELECT string_agg(c, ', ') FROM jsonb_array_elements_text(categories) c) AS categories,
+       CASE jsonb_array_length(subjects) WHEN 1 THEN left(subjects ->> 0, 8) || '…' ELSE jsonb_array_length(subjects) || ' subjects' END AS subject,
+       reason, left(access::text, 8) AS access,
+       CASE WHEN seq = :rolled_back THEN '<== rolled back (已回滚), and here it is' ELSE '' END AS " "
+  FROM credit.audit_log WHERE kind IN ('access', 'refusal', 'consent') AND seq > :before_reads ORDER BY seq;
+
+\echo '-- The entry of the read that was rolled back, in the bytes that were hashed (canonical JSON, RFC 8785):'
+SELECT entry, encode(hash, 'hex') AS sha256 FROM credit.audit_log WHERE seq = :rolled_back \gx
+\setenv SEQ :rolled_back
+\set outside `psql -X -A -t -U auditor -c "SELECT entry FROM credit.audit_log WHERE seq = $SEQ" | tr -d '\n' | sha256sum | cut -c 1-64`
+SELECT demo.expect(encode(hash, 'hex') = :'outside', 'sha256sum, outside the database, finds the same') FROM credit.audit_log WHERE seq = :rolled_back \g (format=unaligned tuples_only=on)
+SELECT demo.expect(kind = 'access' AND actor = 'bank_a' AND purpose = 'in_loan' AND categories = '["non_bank_information"]',
+                   'the entry of the read that was rolled back is in the log')
+  FROM credit.audit_log WHERE seq = :rolled_back \g (format=unaligned tuples_only=on)
+SELECT unnest(ARRAY[
+           demo.expect(count(*) = max(seq) AND min(seq) = 1, 'numbers are dense: ' || count(*) || ' entries, from 1 to ' || max(seq)),
+           demo.expect(count(*) FILTER (WHERE hash <> sha256(convert_to(entry, 'UTF8'))) = 0, 'each hash is the SHA-256 of its entry'),
+           demo.expect(count(*) FILTER (WHERE kind = 'consent' AND operation = 'grant') = 702
+                       AND count(*) FILTER (WHERE kind = 'consent' AND operation = 'revoke') = 1, '702 consents given and 1 taken back are entries'),
+           demo.expect(sum(count) FILTER (WHERE kind = 'write' AND table_name = 'record') = 16001, '16,001 records written are in entries, no more')])
+  FROM credit.audit_log \g (format=unaligned tuples_only=on)
+SELECT demo.expect(array_agg(DISTINCT reason ORDER BY reason) = '{category_refused,consent_expired,consent_not_started,consent_revoked,no_consent,purpose_refused}',
+                   'each kind of refusal is an entry that says its reason')
+  FROM credit.audit_log WHERE kind = 'refusal' \g (format=unaligned tuples_only=on)
+SELECT demo.expect(sum(jsonb_array_length(subjects)) FILTER (WHERE kind = 'access') = 699
+                   AND sum(jsonb_array_length(subjects)) FILTER (WHERE kind = 'refusal') = 301, 'the bulk read: 699 subjects in entries of access, 301 in entries of refusal')
+  FROM credit.audit_log WHERE access = (SELECT access FROM credit.audit_log WHERE kind IN ('access', 'refusal') ORDER BY seq DESC LIMIT 1) \g (format=unaligned tuples_only=on)
+
+\echo
+\echo '-- Nobody rewrites it: not the auditor, and the superuser only by disabling a trigger first (a later version shows that too).'
+\set ON_ERROR_STOP off
+DELETE FROM credit.audit_entry WHERE seq = :rolled_back;
+\set auditor :SQLSTATE
+\connect - postgres
+DELETE FROM credit.audit_entry WHERE seq = :rolled_back;
+\set superuser :SQLSTATE
+\set ON_ERROR_STOP on
+SELECT demo.expect((:'auditor', :'superuser') = ('42501', '42501'), 'both were refused, by privilege and by trigger') \g (format=unaligned tuples_only=on)
