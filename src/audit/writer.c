@@ -422,8 +422,10 @@ gather(void)
 static void
 pin_settings(void)
 {
-	if (synchronous_commit != SYNCHRONOUS_COMMIT_REMOTE_APPLY)
-		SetConfigOption("synchronous_commit", "on", PGC_SUSET, PGC_S_OVERRIDE);
+	/* Also when it is as wanted now: a reload must not weaken it later. */
+	SetConfigOption("synchronous_commit",
+					synchronous_commit == SYNCHRONOUS_COMMIT_REMOTE_APPLY ? "remote_apply" : "on",
+					PGC_SUSET, PGC_S_OVERRIDE);
 	SetConfigOption("default_transaction_read_only", "off", PGC_SUSET, PGC_S_OVERRIDE);
 	SetConfigOption("default_transaction_isolation", "read committed", PGC_SUSET, PGC_S_OVERRIDE);
 	SetConfigOption("lock_timeout", "1s", PGC_SUSET, PGC_S_OVERRIDE);
