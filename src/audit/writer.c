@@ -40,6 +40,7 @@
 #include "utils/memutils.h"
 #include "utils/rel.h"
 #include "utils/snapmgr.h"
+#include "utils/timeout.h"
 #include "utils/timestamp.h"
 #include "utils/wait_event.h"
 
@@ -502,6 +503,24 @@ writer_loop(void)
 	}
 }
 
+/*
+ * lock_timeout cancels by SIGINT to oneself.  A cancel that comes from anybody
+ * else is ignored: it would end a wait for a standby unnoticed.
+ */
+static void
+cancel_if_lock_timeout(SIGNAL_ARGS)
+{
+	int			save_errno = errno;
+
+	if (get_timeout_indicator(LOCK_TIMEOUT, false))
+	{
+		InterruptPending = true;
+		QueryCancelPending = true;
+	}
+	SetLatch(MyLatch);
+	errno = save_errno;
+}
+
 void
 pgcredit_writer_main(Datum arg)
 {
@@ -509,10 +528,10 @@ pgcredit_writer_main(Datum arg)
 
 	/*
 	 * SIGTERM may end a wait for a standby, which then does not count as
-	 * durable; a cancel would end it unnoticed, so it is ignored.
+	 * durable.
 	 */
 	pqsignal(SIGTERM, die);
-	pqsignal(SIGINT, SIG_IGN);
+	pqsignal(SIGINT, cancel_if_lock_timeout);
 	pqsignal(SIGHUP, SignalHandlerForConfigReload);
 	BackgroundWorkerUnblockSignals();
 	BackgroundWorkerInitializeConnectionByOid(dbid, InvalidOid, 0);
