@@ -45,6 +45,7 @@ extern void pgcredit_queue_count(int slot, int64 entries, int64 bytes);
 /* queue.c, the launcher's side */
 extern void pgcredit_launcher_register_pid(void);
 extern List *pgcredit_queue_databases_to_start(void);
+extern bool pgcredit_queue_served(Oid dbid);
 
 /* queue.c, requests of ordinary backends */
 extern void pgcredit_queue_init(void);
@@ -54,8 +55,9 @@ extern int	pgcredit_waiter_outstanding(int *sqlstate, uint64 *seq);
 extern void pgcredit_queue_request_writer(Oid dbid);
 extern void pgcredit_queue_flag_outbox(Oid dbid);
 extern void pgcredit_queue_wake_writer(Oid dbid);
-extern bool pgcredit_queue_bar(Oid dbid);
-extern void pgcredit_queue_unbar(Oid dbid, bool forget);
+extern void pgcredit_queue_bar(Oid dbid);
+extern void pgcredit_queue_unbar(Oid dbid, bool gone);
+extern void pgcredit_queue_forget(Oid dbid);
 
 /* entry.c */
 extern void pgcredit_entry_check_size(const PgcreditEntry *entry);

@@ -32,8 +32,10 @@
 #include "audit/audit_internal.h"
 #include "core/core.h"
 
-/* A writer that could not be started or that died is tried again after this. */
-#define RETRY_MS 1000L
+/* How often to look for writers that died. */
+#define TURN_MS 1000L
+/* A writer that could not be started or did not stay is tried again after this. */
+#define RETRY_MS 200L
 /* How often to look for databases that appeared without CREATE EXTENSION. */
 #define LOOK_MS 60000L
 
@@ -41,6 +43,8 @@ typedef struct Started
 {
 	Oid			dbid;
 	BackgroundWorkerHandle *handle; /* NULL before the first try */
+	bool		wanted;			/* somebody asked, and it is not started yet */
+	TimestampTz tried;			/* when it was last started */
 } Started;
 
 static List *started = NIL;		/* of Started, in TopMemoryContext */
@@ -87,10 +91,11 @@ start_writer(Oid dbid)
 }
 
 /*
- * Oids of the databases one can connect to, in the caller's memory context.
+ * Oids of all databases, and of those one can connect to, in the caller's
+ * memory context.
  */
 static List *
-databases(void)
+databases(List **connectable)
 {
 	List	   *dbids = NIL;
 	MemoryContext result = CurrentMemoryContext;
@@ -106,10 +111,10 @@ databases(void)
 		Form_pg_database db = (Form_pg_database) GETSTRUCT(tuple);
 		MemoryContext old;
 
-		if (!db->datallowconn || db->datconnlimit == DATCONNLIMIT_INVALID_DB)
-			continue;
 		old = MemoryContextSwitchTo(result);
 		dbids = lappend_oid(dbids, db->oid);
+		if (db->datallowconn && db->datconnlimit != DATCONNLIMIT_INVALID_DB)
+			*connectable = lappend_oid(*connectable, db->oid);
 		MemoryContextSwitchTo(old);
 	}
 	table_endscan(scan);
@@ -135,14 +140,12 @@ find_started(Oid dbid)
 }
 
 /*
- * Start a writer in the database unless the last one started is still there.
- * Returns false when there was no room for it.
+ * Note that the database is to have a writer.
  */
-static bool
-ensure_writer(Oid dbid)
+static void
+want_writer(Oid dbid)
 {
 	Started    *s = find_started(dbid);
-	pid_t		pid;
 
 	if (s == NULL)
 	{
@@ -153,20 +156,38 @@ ensure_writer(Oid dbid)
 		started = lappend(started, s);
 		MemoryContextSwitchTo(old);
 	}
-	else if (s->handle != NULL)
+	s->wanted = true;
+}
+
+/*
+ * Start a writer unless the last one started serves the database.  One that is
+ * there and does not serve is on its way in or out: the wish is kept until it
+ * is known which.  A writer that does not stay is not started more often than
+ * every RETRY_MS, however many ask.
+ */
+static void
+ensure_writer(Started *s)
+{
+	pid_t		pid;
+	TimestampTz now = GetCurrentTimestamp();
+
+	if (s->handle != NULL && GetBackgroundWorkerPid(s->handle, &pid) != BGWH_STOPPED)
 	{
-		if (GetBackgroundWorkerPid(s->handle, &pid) != BGWH_STOPPED)
-			return true;
-		pfree(s->handle);
-		s->handle = NULL;
+		s->wanted = !pgcredit_queue_served(s->dbid);
+		return;
 	}
-	s->handle = start_writer(dbid);
+	if (!TimestampDifferenceExceeds(s->tried, now, RETRY_MS))
+		return;
+	if (s->handle != NULL)
+		pfree(s->handle);
+	s->handle = start_writer(s->dbid);
+	s->tried = now;
+	s->wanted = false;
 	if (s->handle == NULL)
 		ereport(LOG,
 				(errcode(ERRCODE_CONFIGURATION_LIMIT_EXCEEDED),
-				 errmsg("no background worker left for the audit writer of database %u", dbid),
+				 errmsg("no background worker left for the audit writer of database %u", s->dbid),
 				 errhint("Raise max_worker_processes.")));
-	return s->handle != NULL;
 }
 
 /*
@@ -191,6 +212,17 @@ forget_dropped(List *present)
 	}
 }
 
+static bool
+any_wanted(void)
+{
+	ListCell   *lc;
+
+	foreach(lc, started)
+		if (((Started *) lfirst(lc))->wanted)
+			return true;
+	return false;
+}
+
 /*
  * One turn: start what was asked for and what died; every now and then, look
  * for databases not seen before.
@@ -198,20 +230,26 @@ forget_dropped(List *present)
 static void
 one_turn(bool look)
 {
-	List	   *wanted = pgcredit_queue_databases_to_start();
-	List	   *present;
+	List	   *asked = pgcredit_queue_databases_to_start();
+	List	   *connectable = NIL;
 	ListCell   *lc;
 
-	if (wanted == NIL && !look)
+	if (asked == NIL && !look && !any_wanted())
 		return;
-	present = databases();
-	forget_dropped(present);
-	foreach(lc, present)
+	forget_dropped(databases(&connectable));
+	foreach(lc, connectable)
 	{
 		Oid			dbid = lfirst_oid(lc);
 
-		if (list_member_oid(wanted, dbid) || (look && find_started(dbid) == NULL))
-			(void) ensure_writer(dbid);
+		if (list_member_oid(asked, dbid) || (look && find_started(dbid) == NULL))
+			want_writer(dbid);
+	}
+	foreach(lc, started)
+	{
+		Started    *s = (Started *) lfirst(lc);
+
+		if (s->wanted && list_member_oid(connectable, s->dbid))
+			ensure_writer(s);
 	}
 }
 
@@ -240,7 +278,7 @@ pgcredit_launcher_main(Datum arg)
 		MemoryContextSwitchTo(turn);
 		one_turn(look);
 		(void) WaitLatch(MyLatch, WL_LATCH_SET | WL_TIMEOUT | WL_EXIT_ON_PM_DEATH,
-						 RETRY_MS, PG_WAIT_EXTENSION);
+						 any_wanted() ? RETRY_MS : TURN_MS, PG_WAIT_EXTENSION);
 		ResetLatch(MyLatch);
 		CHECK_FOR_INTERRUPTS();
 		if (ConfigReloadPending)
@@ -249,5 +287,6 @@ pgcredit_launcher_main(Datum arg)
 			ProcessConfigFile(PGC_SIGHUP);
 		}
 	}
-	proc_exit(0);
+	/* With 0 the postmaster would not start it again. */
+	proc_exit(1);
 }

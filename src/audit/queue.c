@@ -51,13 +51,17 @@ pgcredit_queue_release(int i, bool forget)
 {
 	uint64		pos;
 	uint64		end;
+	Oid			dbid;
 
 	LWLockAcquire(SLOT_LOCK(i), LW_EXCLUSIVE);
-	if (pgcredit_audit.slots[i].writer_pid == MyProcPid)
+	if (pgcredit_audit.slots[i].writer_pid != MyProcPid)
 	{
-		pgcredit_audit.slots[i].writer_pid = 0;
-		pgcredit_audit.slots[i].writer_procno = -1;
+		LWLockRelease(SLOT_LOCK(i));
+		return;
 	}
+	dbid = pgcredit_audit.slots[i].dbid;
+	pgcredit_audit.slots[i].writer_pid = 0;
+	pgcredit_audit.slots[i].writer_procno = -1;
 	pos = pgcredit_audit.slots[i].tail;
 	end = pgcredit_audit.slots[i].head;
 	while (pos < end)
@@ -72,7 +76,7 @@ pgcredit_queue_release(int i, bool forget)
 	pgcredit_audit.slots[i].pending = 0;
 	LWLockRelease(SLOT_LOCK(i));
 	if (forget)
-		pgcredit_slot_free(i);
+		pgcredit_slot_free(i, dbid, false);
 }
 
 /*

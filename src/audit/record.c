@@ -72,10 +72,12 @@ refuse(int sqlstate)
 				 errmsg("the audit writer of this database is not running"),
 				 errdetail("An access that cannot be recorded is refused."),
 				 errhint("See the server log; max_worker_processes and pgcredit.max_databases limit the number of writers.")));
+	/* The caller branches on its own SQLSTATE, not on the writer's. */
 	ereport(ERROR,
-			(errcode(sqlstate),
+			(errcode(ERRCODE_PGCREDIT_AUDIT_UNAVAILABLE),
 			 errmsg("the entry of this access could not be written"),
-			 errdetail("An access that cannot be recorded is refused."),
+			 errdetail("The audit writer failed with SQLSTATE %s. An access that cannot be recorded is refused.",
+					   unpack_sql_state(sqlstate)),
 			 errhint("See the server log for the writer's error.")));
 }
 

@@ -126,19 +126,31 @@ pgcredit_slot_find(Oid dbid, bool make)
 	{
 		AuditSlot  *slot = &pgcredit_audit.slots[found];
 
+		LWLockAcquire(SLOT_LOCK(found), LW_EXCLUSIVE);
 		memset(slot, 0, sizeof(AuditSlot));
 		slot->dbid = dbid;
 		slot->writer_procno = -1;
+		LWLockRelease(SLOT_LOCK(found));
 	}
 	LWLockRelease(HEADER_LOCK);
 	return found;
 }
 
+/*
+ * Free the slot if it is the database's and nobody serves or bars it; with
+ * "only_unserved", only if no writer has ever claimed it.
+ */
 void
-pgcredit_slot_free(int i)
+pgcredit_slot_free(int i, Oid dbid, bool only_unserved)
 {
+	AuditSlot  *slot = &pgcredit_audit.slots[i];
+
 	LWLockAcquire(HEADER_LOCK, LW_EXCLUSIVE);
-	pgcredit_audit.slots[i].dbid = InvalidOid;
+	LWLockAcquire(SLOT_LOCK(i), LW_EXCLUSIVE);
+	if (slot->dbid == dbid && slot->writer_pid == 0 && slot->barred_by == 0 &&
+		!(only_unserved && slot->served))
+		slot->dbid = InvalidOid;
+	LWLockRelease(SLOT_LOCK(i));
 	LWLockRelease(HEADER_LOCK);
 }
 
@@ -167,8 +179,10 @@ pgcredit_queue_claim(Oid dbid)
 		return -1;
 	}
 	LWLockAcquire(SLOT_LOCK(i), LW_EXCLUSIVE);
-	if (pgcredit_audit.slots[i].writer_pid == 0 && pgcredit_audit.slots[i].barred_by == 0)
+	if (pgcredit_audit.slots[i].dbid == dbid && pgcredit_audit.slots[i].writer_pid == 0 &&
+		pgcredit_audit.slots[i].barred_by == 0)
 	{
+		pgcredit_audit.slots[i].served = true;
 		pgcredit_audit.slots[i].writer_pid = MyProcPid;
 		pgcredit_audit.slots[i].writer_procno = pgcredit_my_procno();
 		pgcredit_audit.slots[i].recheck = false;
@@ -179,6 +193,35 @@ pgcredit_queue_claim(Oid dbid)
 	}
 	LWLockRelease(SLOT_LOCK(i));
 	return claimed ? i : -1;
+}
+
+/*
+ * The database has no use for a slot, if it still has one.
+ */
+void
+pgcredit_queue_forget(Oid dbid)
+{
+	int			i = pgcredit_slot_find(dbid, false);
+
+	if (i >= 0)
+		pgcredit_slot_free(i, dbid, false);
+}
+
+/*
+ * Does a writer serve the database now?
+ */
+bool
+pgcredit_queue_served(Oid dbid)
+{
+	int			i = pgcredit_slot_find(dbid, false);
+	bool		served;
+
+	if (i < 0)
+		return false;
+	LWLockAcquire(SLOT_LOCK(i), LW_SHARED);
+	served = pgcredit_audit.slots[i].dbid == dbid && pgcredit_audit.slots[i].writer_pid != 0;
+	LWLockRelease(SLOT_LOCK(i));
+	return served;
 }
 
 /*
@@ -347,18 +390,19 @@ pgcredit_queue_wake_writer(Oid dbid)
 
 /*
  * Send the database's writer away and keep it away until pgcredit_queue_unbar,
- * so that DROP DATABASE and the like find nobody connected.  Returns false
- * when another backend bars it.  Waits at most ten seconds; if the writer is
- * still there then, the command itself says that the database is in use.
+ * so that DROP DATABASE and the like find nobody connected.  Does nothing when
+ * another backend bars it.  Waits at most ten seconds; if the writer is still
+ * there then, the command itself says that the database is in use.  The caller
+ * calls pgcredit_queue_unbar also when this raises: the wait can be cancelled.
  */
-bool
+void
 pgcredit_queue_bar(Oid dbid)
 {
 	int			i = pgcredit_audit.header ? pgcredit_slot_find(dbid, true) : -1;
 	bool		mine = false;
 
 	if (i < 0)
-		return false;
+		return;
 	for (int turn = 0; turn < 1000; turn++)
 	{
 		int			writer;
@@ -377,26 +421,25 @@ pgcredit_queue_bar(Oid dbid)
 		ResetLatch(MyLatch);
 		CHECK_FOR_INTERRUPTS();
 	}
-	return mine;
 }
 
 /*
- * Let the writer come back; with "forget" the database is gone, and its slot
- * is free.
+ * Let the writer come back; with "gone" the database is, and its slot is free.
+ * So is a slot that only the bar needed: that database may not even have the
+ * extension.
  */
 void
-pgcredit_queue_unbar(Oid dbid, bool forget)
+pgcredit_queue_unbar(Oid dbid, bool gone)
 {
 	int			i = pgcredit_slot_find(dbid, false);
 
 	if (i < 0)
 		return;
 	LWLockAcquire(SLOT_LOCK(i), LW_EXCLUSIVE);
-	if (pgcredit_audit.slots[i].barred_by == MyProcPid)
+	if (pgcredit_audit.slots[i].dbid == dbid && pgcredit_audit.slots[i].barred_by == MyProcPid)
 		pgcredit_audit.slots[i].barred_by = 0;
 	LWLockRelease(SLOT_LOCK(i));
-	if (forget)
-		pgcredit_slot_free(i);
-	else
+	pgcredit_slot_free(i, dbid, !gone);
+	if (!gone)
 		pgcredit_queue_request_writer(dbid);
 }

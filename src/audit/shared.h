@@ -29,9 +29,11 @@
 
 typedef struct AuditSlot
 {
-	Oid			dbid;			/* header lock; InvalidOid when free */
+	Oid			dbid;			/* header lock and slot lock to change, either to
+								 * read; InvalidOid when free */
 
 	/* the slot's own lock protects all that follows */
+	bool		served;			/* a writer has claimed it since it was given out */
 	int			writer_pid;		/* 0 when no writer serves the ring */
 	int			writer_procno;
 	int			barred_by;		/* pid of a backend that wants the writer away */
@@ -78,7 +80,7 @@ extern AuditShared pgcredit_audit;
 #define SLOT_LOCK(i) (&pgcredit_audit.locks[1 + (i)].lock)
 
 extern int	pgcredit_slot_find(Oid dbid, bool make);
-extern void pgcredit_slot_free(int slot);
+extern void pgcredit_slot_free(int slot, Oid dbid, bool only_unserved);
 extern void pgcredit_wake(int procno);
 
 #endif							/* PGCREDIT_AUDIT_SHARED_H */

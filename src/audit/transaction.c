@@ -168,13 +168,14 @@ process_utility(PlannedStmt *pstmt, const char *queryString, bool readOnlyTree,
 	ProcessUtility_hook_type next = prev_process_utility ? prev_process_utility :
 		standard_ProcessUtility;
 
-	if (!OidIsValid(dbid) || !pgcredit_queue_bar(dbid))
+	if (!OidIsValid(dbid))
 	{
 		next(pstmt, queryString, readOnlyTree, context, params, queryEnv, dest, qc);
 		return;
 	}
 	PG_TRY();
 	{
+		pgcredit_queue_bar(dbid);
 		next(pstmt, queryString, readOnlyTree, context, params, queryEnv, dest, qc);
 	}
 	PG_CATCH();

@@ -536,7 +536,10 @@ pgcredit_writer_main(Datum arg)
 	BackgroundWorkerUnblockSignals();
 	BackgroundWorkerInitializeConnectionByOid(dbid, InvalidOid, 0);
 	if (!extension_is_here())
+	{
+		pgcredit_queue_forget(dbid);
 		proc_exit(0);
+	}
 	my_slot = pgcredit_queue_claim(dbid);
 	if (my_slot < 0)
 		proc_exit(0);
