@@ -70,7 +70,10 @@ COMMIT;
 SQL
 }
 
+# In the sum the work on the payload is the same for all; only against the unguarded scan there is a wish.
 for expression in "count(*)" "sum((payload ->> 'amount_paid')::numeric)"; do
+	exists_wanted=">= 5" hashed_wanted=">= 1"
+	[ "$expression" = "count(*)" ] || exists_wanted="-" hashed_wanted="-"
 	guarded="" unguarded="" exists="" hashed=""
 	for _ in $(seq "$rounds"); do
 		guarded="$guarded $(scan_seconds credit.record "$expression")"
@@ -79,6 +82,6 @@ for expression in "count(*)" "sum((payload ->> 'amount_paid')::numeric)"; do
 		hashed="$hashed $(scan_seconds scan.by_hash "$expression")"
 	done
 	compare "$rows rows, ${expression%%(*}: guarded / unguarded, s" "$guarded" "$unguarded" "<= 3"
-	compare "$rows rows, ${expression%%(*}: EXISTS policy / guarded, s" "$exists" "$guarded" ">= 5"
-	compare "$rows rows, ${expression%%(*}: hashed IN policy / guarded, s" "$hashed" "$guarded" ">= 1"
+	compare "$rows rows, ${expression%%(*}: EXISTS policy / guarded, s" "$exists" "$guarded" "$exists_wanted"
+	compare "$rows rows, ${expression%%(*}: hashed IN policy / guarded, s" "$hashed" "$guarded" "$hashed_wanted"
 done
