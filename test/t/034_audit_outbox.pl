@@ -7,6 +7,7 @@ use warnings;
 use FindBin;
 use lib "$FindBin::RealBin/lib";
 
+use IPC::Run;
 use PgCredit::Node;
 use PostgreSQL::Test::Cluster;
 use PostgreSQL::Test::Utils;
@@ -119,6 +120,18 @@ $node->poll_query_until('postgres', 'SELECT count(*) = 0 FROM credit.audit_outbo
 is($node->safe_psql('postgres', qq{SELECT (SELECT sum(count) FROM credit.audit_log WHERE seq > $seen AND table_name = 'purpose')
 	= (SELECT count(*) FROM credit.purpose WHERE code LIKE 'load%')}), 't', 'many writers: as many entries as rows that committed');
 log_is_whole($node, 'in the end');
+
+# The log analyzed and vacuumed again and again while it is written: that sends the writer's session news of the table in
+# the middle of a batch.
+my $maintain = PostgreSQL::Test::Utils::tempdir . '/maintain.sql';
+append_to_file($maintain, "ANALYZE credit.audit_entry;\nVACUUM credit.audit_entry;\n" x 150);
+my $single = PostgreSQL::Test::Utils::tempdir . '/single.sql';
+append_to_file($single, "INSERT INTO credit.purpose VALUES ('single' || gen_random_uuid(), '测试', 'test');\n");
+my $maintenance = IPC::Run::start([ 'psql', '-Xq', '-d', $node->connstr('postgres'), '-f', $maintain ]);
+$node->command_ok([ 'pgbench', '-n', '-c', '2', '-t', '400', '-f', $single, 'postgres' ], 'writes while the log is maintained');
+ok($maintenance->finish, 'the log was maintained');
+log_is_whole($node, 'maintained while written');
+new_entries();
 
 # Consents say who granted what, one entry each, and only if it commits.
 my $portal = session($node, 'portal');
