@@ -106,7 +106,8 @@ typedef struct Log
 
 static int	my_slot = -1;
 static Gathering gathering;
-static uint64 next_seq = 0;		/* 0: read it from the table first */
+static uint64 next_seq = 0;
+static bool seq_known = false;	/* else read it from the table first */
 static Oid	seq_relid = InvalidOid; /* the table next_seq was read from */
 
 /* The batch whose readers are not answered yet; for the exit callback. */
@@ -134,13 +135,15 @@ answer_batch(uint64 first_seq, int sqlstate)
 }
 
 /*
- * A restore has put other entries into the log, see restore.c.
+ * A restore has put other entries into the log, see restore.c.  This comes at
+ * any time, also for other reasons (ANALYZE) and in the middle of a batch, whose
+ * numbers go on: its lock on the table keeps a restore out.
  */
 static void
 log_changed(Datum arg, Oid relid)
 {
 	if (relid == seq_relid || !OidIsValid(relid))
-		next_seq = 0;
+		seq_known = false;
 }
 
 static void
@@ -152,7 +155,8 @@ writer_gone(int code, Datum arg)
 }
 
 /*
- * The number after the last one in the table.
+ * The number after the last one in the table.  The caller has locked it; the
+ * snapshot is newer than the lock, which may have waited for a restore.
  */
 static uint64
 read_next_seq(void)
@@ -160,11 +164,13 @@ read_next_seq(void)
 	bool		isnull;
 	Datum		last;
 
+	PushActiveSnapshot(GetLatestSnapshot());
 	if (SPI_connect() != SPI_OK_CONNECT ||
 		SPI_execute("SELECT pg_catalog.max(seq) FROM credit.audit_entry", true, 1) != SPI_OK_SELECT)
 		elog(ERROR, "could not read the end of the log");
 	last = SPI_getbinval(SPI_tuptable->vals[0], SPI_tuptable->tupdesc, 1, &isnull);
 	SPI_finish();
+	PopActiveSnapshot();
 	return isnull ? 1 : (uint64) DatumGetInt64(last) + 1;
 }
 
@@ -176,8 +182,9 @@ log_open(Log *log)
 
 	memset(log, 0, sizeof(Log));
 	log->rel = table_open(relid, RowExclusiveLock); /* also learns of a restore */
-	if (next_seq == 0 || relid != seq_relid)
+	if (!seq_known || relid != seq_relid)
 	{
+		seq_known = true;
 		next_seq = read_next_seq();
 		seq_relid = relid;
 	}
@@ -359,7 +366,7 @@ try_write_batch(bool outbox)
 		EmitErrorReport();
 		AbortCurrentTransaction();
 		FlushErrorState();
-		next_seq = 0;
+		seq_known = false;
 		RESUME_INTERRUPTS();
 	}
 	PG_END_TRY();

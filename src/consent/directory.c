@@ -10,6 +10,7 @@
  */
 #include "postgres.h"
 
+#include "access/xact.h"
 #include "executor/spi.h"
 #include "miscadmin.h"
 #include "utils/builtins.h"
@@ -79,6 +80,19 @@ int_column(HeapTuple tuple, int column)
 	return isnull ? 0 : DatumGetInt64(value);
 }
 
+/*
+ * Did this transaction write the row, so that it may still be rolled back?
+ * What such a row permits does not count yet.
+ */
+static bool
+is_uncommitted(HeapTuple tuple, int xmin_column)
+{
+	bool		isnull;
+	Datum		xmin = SPI_getbinval(tuple, SPI_tuptable->tupdesc, xmin_column, &isnull);
+
+	return TransactionIdIsCurrentTransactionId(DatumGetTransactionId(xmin));
+}
+
 static void *
 new_list(int n, Size size)
 {
@@ -90,7 +104,7 @@ load_lists(void)
 {
 	int			n;
 
-	n = query("SELECT institution_id::bigint, (status = 'active')::int::bigint, db_role::oid::bigint, code"
+	n = query("SELECT institution_id::bigint, (status = 'active')::int::bigint, db_role::oid::bigint, code, xmin"
 			  " FROM credit.institution");
 	institutions = new_list(n, sizeof(Institution));
 	for (int k = 0; k < n; k++)
@@ -99,19 +113,19 @@ load_lists(void)
 
 		institutions[k].institution_id = (int32) int_column(tuple, 1);
 		institutions[k].active = int_column(tuple, 2) == 1;
-		institutions[k].role = (Oid) int_column(tuple, 3);
+		institutions[k].role = is_uncommitted(tuple, 5) ? InvalidOid : (Oid) int_column(tuple, 3);
 		institutions[k].code = keep_text(tuple, 4);
 	}
 	n_institutions = n;
 
-	n = query("SELECT category_id::bigint, public_by_law::int::bigint, code FROM credit.category");
+	n = query("SELECT category_id::bigint, public_by_law::int::bigint, code, xmin FROM credit.category");
 	categories = new_list(n, sizeof(Category));
 	for (int k = 0; k < n; k++)
 	{
 		HeapTuple	tuple = SPI_tuptable->vals[k];
 
 		categories[k].category_id = (int16) int_column(tuple, 1);
-		categories[k].public_by_law = int_column(tuple, 2) == 1;
+		categories[k].public_by_law = int_column(tuple, 2) == 1 && !is_uncommitted(tuple, 4);
 		categories[k].code = keep_text(tuple, 3);
 	}
 	n_categories = n;
@@ -126,7 +140,7 @@ load_lists(void)
 /*
  * Bring the lists up to date with everything committed before this call.  The
  * mark is taken back first: a change that arrives while the lists are read
- * sets it again.
+ * sets it again.  So does the end of this transaction, if it wrote them.
  */
 void
 pgcredit_directory_refresh(void)

@@ -1,0 +1,238 @@
+# A server with pgcredit and a small platform in it, and the questions that every test of the log asks.
+package PgCredit::Node;
+
+use strict;
+use warnings;
+
+use Exporter qw(import);
+use PostgreSQL::Test::BackgroundPsql;
+use PostgreSQL::Test::Cluster;
+use PostgreSQL::Test::Utils;
+use Test::More;
+use Time::HiRes qw(time);
+
+our @EXPORT = qw(new_node write_key platform read_sql open_sql session ask fails_with accesses_of entry_of
+  wait_for_writer writer_pid wait_for_no_writer wait_until_up log_is_whole log_size log_since);
+
+# Writes a key file into the node's data directory and returns its path.
+sub write_key
+{
+	my ($node) = @_;
+	my $path = $node->basedir . '/key';
+
+	open(my $fh, '>', $path) or die "$path: $!";
+	print $fh '5a' x 32, "\n";
+	close($fh) or die "$path: $!";
+	chmod(0600, $path) or die "$path: $!";
+	return $path;
+}
+
+# A started server that preloads the library. conf: text for postgresql.conf, preload => 0: not preloaded; everything
+# else goes to init().
+sub new_node
+{
+	my ($name, %option) = @_;
+	my $node    = PostgreSQL::Test::Cluster->new($name);
+	my $conf    = delete $option{conf} // '';
+	my $preload = delete $option{preload} // 1;
+
+	$node->init(%option);
+	my $key = write_key($node);
+	# The framework turns log_statement on and restart_after_crash off. A slow WAL writer: what the log's writer does
+	# not flush itself is lost in a crash.
+	$node->append_conf('postgresql.conf', "
+pgcredit.key_file = '$key'
+log_statement = none
+restart_after_crash = on
+wal_writer_delay = 10s
+autovacuum = off
+max_connections = 60
+$conf");
+	$node->append_conf('postgresql.conf', "shared_preload_libraries = 'pgcredit'") if $preload;
+	$node->start;
+	return $node;
+}
+
+# The extension with bank_a and bank_b, a department, subjects 1 to 50, three records of each, and the consent of
+# subjects 1 to 40 to bank_a for tax_payment and social_insurance.
+sub platform
+{
+	my ($node, $db) = @_;
+
+	$db //= 'postgres';
+	$node->safe_psql($db, q{
+		SET client_min_messages = warning;
+		CREATE EXTENSION pgcredit;
+		DO $$
+		DECLARE
+			r text;
+		BEGIN
+			FOREACH r IN ARRAY '{bank_a,bank_b,tax_office,portal,app}'::text[] LOOP
+				IF to_regrole(r) IS NULL THEN
+					EXECUTE format('CREATE ROLE %I LOGIN', r);
+				END IF;
+			END LOOP;
+		END $$;
+		GRANT credit_institution TO bank_a, bank_b;
+		GRANT credit_portal TO portal;
+		GRANT bank_a, bank_b TO app;
+		INSERT INTO credit.institution (code, name_zh, kind, db_role) VALUES
+			('bank_a', '甲银行', 'commercial_bank', 'bank_a'),
+			('bank_b', '乙银行', 'commercial_bank', 'bank_b'),
+			('tax_office', '税务局', 'tax', 'tax_office');
+		INSERT INTO credit.subject (kind, code) SELECT 'village', 'v' || g FROM generate_series(1, 50) g;
+		INSERT INTO credit.record (subject_id, category_id, provider_id, dated, polarity, source_key, payload, batch_id)
+		SELECT s.subject_id, c.category_id, 3, date '2026-01-01', 'neutral', s.code || c.code, '{"a": 1}', 0
+		  FROM credit.subject s, credit.category c
+		 WHERE c.code IN ('tax_payment', 'social_insurance', 'electricity_use');
+		SET ROLE portal;
+		SELECT count(credit.grant_consent(s, 'bank_a', '{tax_payment,social_insurance}', '{pre_loan}',
+										  now() - interval '1 day', now() + interval '1 year'))
+		  FROM generate_series(1, 40) s;
+	});
+	return;
+}
+
+sub read_sql
+{
+	my ($subject, $categories) = @_;
+
+	$categories //= 'tax_payment';
+	return "SELECT subject_id, category FROM credit.read($subject, 'pre_loan', '{$categories}');";
+}
+
+sub open_sql
+{
+	my ($subject, $categories) = @_;
+
+	$categories //= 'tax_payment';
+	return "SELECT entry FROM credit.open_access($subject, 'pre_loan', '{$categories}');";
+}
+
+# A psql that stays; errors show their SQLSTATE only.
+sub session
+{
+	my ($node, $user, $db) = @_;
+	my $psql = $node->background_psql($db // 'postgres', on_error_stop => 0,
+		extra_params => [ '-U', $user ]);
+
+	$psql->set_query_timer_restart();
+	$psql->query_safe('\set VERBOSITY sqlstate');
+	return $psql;
+}
+
+# What a session answers to a query: rows and SQLSTATE ('' where it succeeded).
+sub ask
+{
+	my ($psql, $sql) = @_;
+	my ($rows) = $psql->query($sql);
+	my ($state) = $psql->{stderr} =~ /(?:ERROR|FATAL):  (\w{5})/;
+
+	$state //= $psql->{stderr};
+	$psql->{stderr} = '';
+	return ($rows, $state);
+}
+
+# "SQLSTATE" or 'none' of a query that must not return a row, and how many seconds it took.
+sub fails_with
+{
+	my ($node, $db, $user, $sql) = @_;
+	my $begin = time;
+	my ($code, $out, $err) = $node->psql($db, "\\set VERBOSITY sqlstate\n$sql",
+		extra_params => [ '-U', $user ], on_error_stop => 1);
+	my $took = time - $begin;
+
+	is($out, '', 'no row came') if $code != 0;
+	return ($code == 0 ? 'none' : $err =~ /(?:ERROR|FATAL):  (\w{5})/ ? $1 : $err, $took);
+}
+
+# Number of entries of recorded accesses of a subject in the log.
+sub accesses_of
+{
+	my ($node, $subject, $db) = @_;
+
+	return $node->safe_psql($db // 'postgres', qq{
+		SELECT count(*) FROM credit.audit_log a, credit.subject s
+		 WHERE s.subject_id = $subject AND a.kind = 'access' AND a.subjects ? credit._subject_token(s.subject_id, s.log_salt)});
+}
+
+# "kind actor session_user subject" of an entry; the subject by its id.
+sub entry_of
+{
+	my ($node, $seq, $db) = @_;
+
+	return $node->safe_psql($db // 'postgres', qq{
+		SELECT concat_ws(' ', kind, actor, session_user_name,
+			(SELECT string_agg(s.subject_id::text, ',') FROM credit.subject s
+			  WHERE a.subjects ? credit._subject_token(s.subject_id, s.log_salt)))
+		  FROM credit.audit_log a WHERE seq = $seq});
+}
+
+sub writer_pid
+{
+	my ($node, $db) = @_;
+
+	$db //= 'postgres';
+	return $node->safe_psql('postgres',
+		"SELECT pid FROM pg_stat_activity WHERE backend_type = 'pgcredit writer' AND datname = '$db'");
+}
+
+sub wait_for_writer
+{
+	my ($node, $db) = @_;
+
+	$db //= 'postgres';
+	return $node->poll_query_until('postgres',
+		"SELECT count(*) = 1 FROM pg_stat_activity WHERE backend_type = 'pgcredit writer' AND datname = '$db'");
+}
+
+sub wait_for_no_writer
+{
+	my ($node, $db) = @_;
+
+	$db //= 'postgres';
+	return $node->poll_query_until('postgres',
+		"SELECT count(*) = 0 FROM pg_stat_activity WHERE backend_type = 'pgcredit writer' AND datname = '$db'");
+}
+
+# After a crash of the server: until it takes connections again.
+sub wait_until_up
+{
+	my ($node) = @_;
+
+	return $node->poll_query_until('postgres', 'SELECT true');
+}
+
+# Every committed write is numbered, numbers run from 1 without gap or double, an entry says its own number, and the
+# hash is that of its bytes.
+sub log_is_whole
+{
+	my ($node, $name, $db) = @_;
+
+	$db //= 'postgres';
+	$node->poll_query_until($db, 'SELECT count(*) = 0 FROM credit.audit_outbox')
+	  or diag('the outbox is not empty');
+	return is($node->safe_psql($db, q{
+		SELECT CASE WHEN min(seq) = 1 AND max(seq) = count(*) AND count(DISTINCT seq) = count(*)
+					THEN 'whole' ELSE format('%s to %s, %s rows', min(seq), max(seq), count(*)) END
+			|| ', ' || count(*) FILTER (WHERE hash IS DISTINCT FROM sha256(convert_to(entry, 'UTF8'))) || ' bad hashes, '
+			|| count(*) FILTER (WHERE (entry::jsonb ->> 'seq')::bigint IS DISTINCT FROM seq) || ' bad numbers'
+		  FROM credit.audit_entry}),
+		'whole, 0 bad hashes, 0 bad numbers', "$name: the log is whole");
+}
+
+sub log_size
+{
+	my ($node) = @_;
+
+	return -s $node->logfile // 0;
+}
+
+sub log_since
+{
+	my ($node, $from) = @_;
+
+	return substr(slurp_file($node->logfile), $from);
+}
+
+1;
