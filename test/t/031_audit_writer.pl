@@ -247,18 +247,30 @@ is($reader->query_safe('RESET pgcredit.audit_timeout; ' . read_sql(9)), '9|tax_p
 is(writer_pid($node), $old, 'from the same writer');
 log_is_whole($node, 'after a writer that hung');
 
-# A batch that fails in the middle: its readers are told, and its numbers are used again.
+# A batch that fails in the middle: its readers are told, and its numbers are used again. An index whose function fails
+# on demand, without a change of the table itself, of which the writer would hear.
+$node->safe_psql('postgres', q{
+	CREATE TABLE public.fault (present boolean);
+	CREATE FUNCTION public.fails(bigint) RETURNS bigint IMMUTABLE LANGUAGE plpgsql AS $$
+	BEGIN
+		IF EXISTS (SELECT FROM public.fault) THEN
+			RAISE EXCEPTION 'on demand';
+		END IF;
+		RETURN $1;
+	END $$;
+	CREATE INDEX failing ON credit.audit_entry (public.fails(seq))});
 my $last = $node->safe_psql('postgres', 'SELECT max(seq) FROM credit.audit_entry');
-$node->safe_psql('postgres', "CREATE UNIQUE INDEX only_one ON credit.audit_entry ((true)) WHERE seq > $last");
-is($reader->query_safe(open_sql(7)), $last + 1, 'one entry fits');
+is($reader->query_safe(open_sql(7)), $last + 1, 'an entry before the fault');
+$node->safe_psql('postgres', 'INSERT INTO public.fault VALUES (true)');
 foreach my $turn (1 .. 3)
 {
 	($got, $state) = ask($reader, read_sql(8));
-	is("$got$state", 'PC001', 'the next does not: refused');
+	is("$got$state", 'PC001', 'the fault: refused');
 }
-$node->safe_psql('postgres', 'DROP INDEX credit.only_one');
-is($reader->query_safe(open_sql(7)), $last + 2, 'its number goes to the next');
+$node->safe_psql('postgres', 'DELETE FROM public.fault');
+is($reader->query_safe(open_sql(7)), $last + 2, 'an entry after it has the next number');
 log_is_whole($node, 'after a batch that failed');
+$node->safe_psql('postgres', 'DROP INDEX credit.failing');
 
 # pg_cancel_backend of the writer is of no effect.
 $old = writer_pid($node);
