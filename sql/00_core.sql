@@ -69,6 +69,10 @@ CREATE FUNCTION credit.calling_role() RETURNS regrole
     AS 'MODULE_PATHNAME', 'pgcredit_calling_role_sql' LANGUAGE C STABLE STRICT PARALLEL RESTRICTED;
 COMMENT ON FUNCTION credit.calling_role() IS
     'role on whose behalf the platform acts: the current role, or inside a function of pgcredit the role that called it (调用角色)';
-REVOKE ALL ON FUNCTION credit.version(), credit.calling_role() FROM PUBLIC;
+CREATE FUNCTION credit._canonical_json(jsonb) RETURNS text
+    AS 'MODULE_PATHNAME', 'pgcredit_canonical_json_sql' LANGUAGE C IMMUTABLE STRICT PARALLEL SAFE;
+COMMENT ON FUNCTION credit._canonical_json(jsonb) IS 'canonical form of RFC 8785, what digests are taken of (规范化 JSON)';
+
+REVOKE ALL ON FUNCTION credit.version(), credit.calling_role(), credit._canonical_json(jsonb) FROM PUBLIC;
 GRANT EXECUTE ON FUNCTION credit.version(), credit.calling_role()
     TO credit_operator, credit_portal, credit_provider, credit_institution, credit_analyst, credit_auditor;

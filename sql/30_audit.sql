@@ -42,6 +42,8 @@ CREATE FUNCTION credit._restore_log() RETURNS trigger
 COMMENT ON FUNCTION credit._restore_log() IS 'trigger: lets a dumped log into a fresh database, and nothing else (日志恢复)';
 CREATE TRIGGER only_restored BEFORE INSERT ON credit.audit_entry
     FOR EACH STATEMENT EXECUTE FUNCTION credit._restore_log();
+CREATE TRIGGER restored AFTER INSERT ON credit.audit_entry
+    FOR EACH STATEMENT EXECUTE FUNCTION credit._restore_log();
 
 CREATE FUNCTION credit.audit_write() RETURNS trigger
     AS 'MODULE_PATHNAME', 'pgcredit_audit_write' LANGUAGE C;

@@ -219,9 +219,6 @@ SELECT credit._audit_table('credit.rating');
 -- Definitions in and out
 -- ---------------------------------------------------------------------------
 
-CREATE FUNCTION credit._canonical_json(jsonb) RETURNS text
-    AS 'MODULE_PATHNAME', 'pgcredit_canonical_json_sql' LANGUAGE C IMMUTABLE STRICT PARALLEL SAFE;
-
 CREATE FUNCTION credit._check_definition(definition jsonb, publishing boolean) RETURNS bytea
     AS 'MODULE_PATHNAME', 'pgcredit_check_definition' LANGUAGE C IMMUTABLE STRICT PARALLEL SAFE;
 
@@ -581,7 +578,7 @@ COMMENT ON FUNCTION credit.psi(float8[], float8[], text) IS
 
 REVOKE ALL ON FUNCTION
     credit._model_guard(), credit._model_part_guard(), credit._model_truncate_guard(), credit._rating_guard(),
-    credit._models_changed(), credit._canonical_json(jsonb), credit._check_definition(jsonb, boolean),
+    credit._models_changed(), credit._check_definition(jsonb, boolean),
     credit._definition(bigint), credit.create_model(jsonb), credit.publish_model(text, integer),
     credit.retire_model(text, integer), credit.discard_model(text, integer), credit.model_definition(text, integer),
     credit._score_support(internal), credit.score(text, record), credit._score_columns(text, text[], "any"),

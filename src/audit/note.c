@@ -10,16 +10,13 @@
 #include "miscadmin.h"
 #include "utils/builtins.h"
 #include "utils/jsonb.h"
-#include "utils/numeric.h"
 
 #include "audit/audit_internal.h"
+#include "core/canonical.h"
 #include "core/core.h"
 
 PG_FUNCTION_INFO_V1(pgcredit_audit_note);
 PG_FUNCTION_INFO_V1(pgcredit_subject_token_sql);
-
-/* RFC 8785 takes numbers as IEEE doubles: integers are exact up to here. */
-#define JSON_INTEGER_MAX INT64CONST(9007199254740991)
 
 typedef struct Member
 {
@@ -27,26 +24,25 @@ typedef struct Member
 	char	   *value;			/* canonical bytes */
 } Member;
 
-static void append_value(StringInfo buf, JsonbValue *value);
-
-/*
- * Names are compared as UTF-16 code units, which for what we use, and for all
- * below U+10000, is the order of the UTF-8 bytes.
- */
 static int
 by_name(const void *a, const void *b)
 {
-	return strcmp(((const Member *) a)->name, ((const Member *) b)->name);
+	const Member *x = a;
+	const Member *y = b;
+
+	return pgcredit_compare_names(x->name, strlen(x->name), y->name, strlen(y->name));
 }
 
 /*
- * Members of an object in canonical order; *n is their number.
+ * The members of the details, with room for "extra" more; *n is their number.
+ * A member's value is the canonical form of an array of it alone, without the
+ * brackets.
  */
 static Member *
-sorted_members(JsonbContainer *object, int extra, int *n)
+take_members(Jsonb *details, int extra, int *n)
 {
-	Member	   *members = palloc((JsonContainerSize(object) + extra) * sizeof(Member));
-	JsonbIterator *it = JsonbIteratorInit(object);
+	Member	   *members = palloc((JB_ROOT_COUNT(details) + extra) * sizeof(Member));
+	JsonbIterator *it = JsonbIteratorInit(&details->root);
 	JsonbValue	v;
 	JsonbIteratorToken token;
 
@@ -57,92 +53,19 @@ sorted_members(JsonbContainer *object, int extra, int *n)
 			members[*n].name = pnstrdup(v.val.string.val, v.val.string.len);
 		else if (token == WJB_VALUE)
 		{
+			JsonbParseState *state = NULL;
 			StringInfoData buf;
 
 			initStringInfo(&buf);
-			append_value(&buf, &v);
-			members[(*n)++].value = buf.data;
+			(void) pushJsonbValue(&state, WJB_BEGIN_ARRAY, NULL);
+			(void) pushJsonbValue(&state, WJB_ELEM, &v);
+			pgcredit_canonical_json(&buf, &JsonbValueToJsonb(pushJsonbValue(&state, WJB_END_ARRAY, NULL))->root,
+									ERRCODE_NUMERIC_VALUE_OUT_OF_RANGE);
+			buf.data[buf.len - 1] = '\0';
+			members[(*n)++].value = buf.data + 1;
 		}
 	}
-	qsort(members, *n, sizeof(Member), by_name);
 	return members;
-}
-
-static void
-append_container(StringInfo buf, JsonbContainer *container)
-{
-	check_stack_depth();
-	if (JsonContainerIsObject(container))
-	{
-		int			n;
-		Member	   *members = sorted_members(container, 0, &n);
-
-		appendStringInfoChar(buf, '{');
-		for (int k = 0; k < n; k++)
-		{
-			if (k > 0)
-				appendStringInfoChar(buf, ',');
-			pgcredit_json_string(buf, members[k].name);
-			appendStringInfo(buf, ":%s", members[k].value);
-		}
-		appendStringInfoChar(buf, '}');
-	}
-	else
-	{
-		JsonbIterator *it = JsonbIteratorInit(container);
-		JsonbValue	v;
-		JsonbIteratorToken token;
-		bool		first = true;
-
-		appendStringInfoChar(buf, '[');
-		while ((token = JsonbIteratorNext(&it, &v, true)) != WJB_DONE)
-		{
-			if (token != WJB_ELEM)
-				continue;
-			if (!first)
-				appendStringInfoChar(buf, ',');
-			first = false;
-			append_value(buf, &v);
-		}
-		appendStringInfoChar(buf, ']');
-	}
-}
-
-static void
-append_value(StringInfo buf, JsonbValue *value)
-{
-	char	   *text;
-	int64		number;
-
-	switch (value->type)
-	{
-		case jbvNull:
-			appendStringInfoString(buf, "null");
-			break;
-		case jbvBool:
-			appendStringInfoString(buf, value->val.boolean ? "true" : "false");
-			break;
-		case jbvString:
-			text = pnstrdup(value->val.string.val, value->val.string.len);
-			pgcredit_json_string(buf, text);
-			pfree(text);
-			break;
-		case jbvNumeric:
-			text = numeric_normalize(value->val.numeric);
-			if (strchr(text, '.') != NULL || strlen(text) > 17 ||
-				(number = strtoll(text, NULL, 10)) > JSON_INTEGER_MAX || number < -JSON_INTEGER_MAX)
-				ereport(ERROR,
-						(errcode(ERRCODE_NUMERIC_VALUE_OUT_OF_RANGE),
-						 errmsg("number %s cannot stand in an audit entry", text),
-						 errdetail("Entries hold integers up to 9007199254740991; other numbers go in as strings.")));
-			appendStringInfo(buf, INT64_FORMAT, number);
-			break;
-		case jbvBinary:
-			append_container(buf, value->val.binary.data);
-			break;
-		default:
-			elog(ERROR, "unexpected jsonb value type %d", (int) value->type);
-	}
 }
 
 static char *
@@ -176,7 +99,7 @@ pgcredit_audit_note(PG_FUNCTION_ARGS)
 		ereport(ERROR,
 				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
 				 errmsg("details of an audit entry must be a JSON object")));
-	members = sorted_members(&details->root, 3, &n);
+	members = take_members(details, 3, &n);
 	initStringInfo(&at);
 	pgcredit_json_time(&at, GetCurrentTransactionStartTimestamp());
 	members[n].name = "actor";

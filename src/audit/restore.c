@@ -6,18 +6,22 @@
  * into credit.audit_entry is therefore a restore, and allowed while the
  * database has recorded no access of its own.  But the same restore also loads
  * the audited tables, whose triggers leave entries that the writer may have
- * numbered before the old log arrives.  These go back to the outbox, and get
- * numbers after the restored ones (P10).
+ * numbered before the old log arrives, or between two INSERTs of it.  These go
+ * back to the outbox, and get numbers after the restored ones (P10).  A session
+ * remembers how far it has restored, so that a dump of INSERTs, each its own
+ * transaction, is told from what the writer added in between.
  */
 #include "postgres.h"
 
-#include "access/table.h"
+#include "access/genam.h"
+#include "access/htup_details.h"
 #include "access/tableam.h"
+#include "access/xact.h"
 #include "commands/trigger.h"
-#include "executor/tuptable.h"
 #include "fmgr.h"
 #include "storage/lmgr.h"
 #include "utils/builtins.h"
+#include "utils/fmgroids.h"
 #include "utils/inval.h"
 #include "utils/rel.h"
 #include "utils/snapmgr.h"
@@ -27,9 +31,12 @@
 
 PG_FUNCTION_INFO_V1(pgcredit_restore_log);
 
-/* Columns of credit.audit_entry */
-#define ENTRY_TEXT 2
-#define ENTRY_NATTS 3
+/* Columns of credit.audit_entry, from 1 */
+#define ENTRY_SEQ 1
+#define ENTRY_TEXT 3
+
+static Oid	restored_relid = InvalidOid;	/* the log this session restores */
+static int64 restored_to = 0;	/* its last entry */
 
 /*
  * Put a numbered entry back into the outbox, without what the writer added.
@@ -59,40 +66,64 @@ back_to_outbox(const char *text)
 }
 
 /*
- * credit._restore_log() returns trigger: BEFORE INSERT statement trigger of
- * credit.audit_entry.  Locks out the writer until the end of the transaction.
+ * Look at the entries with a number above "after": return the last number, or
+ * "after" when there are none; with "move", put them back into the outbox.
+ * Keeps the writer out until the end of the transaction.
+ */
+static int64
+entries_above(Relation rel, int64 after, bool move)
+{
+	ScanKeyData key;
+	SysScanDesc scan;
+	HeapTuple	tuple;
+	int64		last = after;
+
+	LockRelation(rel, ShareRowExclusiveLock);
+	PushActiveSnapshot(GetLatestSnapshot());
+	ScanKeyInit(&key, ENTRY_SEQ, BTGreaterStrategyNumber, F_INT8GT, Int64GetDatum(after));
+	scan = systable_beginscan(rel, pgcredit_relation_oid("audit_entry_pkey", false), true,
+							  GetActiveSnapshot(), 1, &key);
+	while ((tuple = systable_getnext(scan)) != NULL)
+	{
+		bool		isnull;
+
+		last = Max(last, DatumGetInt64(heap_getattr(tuple, ENTRY_SEQ, RelationGetDescr(rel), &isnull)));
+		if (!move)
+			continue;
+		back_to_outbox(TextDatumGetCString(heap_getattr(tuple, ENTRY_TEXT, RelationGetDescr(rel), &isnull)));
+		simple_table_tuple_delete(rel, &tuple->t_self, GetActiveSnapshot());
+	}
+	systable_endscan(scan);
+	PopActiveSnapshot();
+	return last;
+}
+
+/*
+ * credit._restore_log() returns trigger: statement trigger of
+ * credit.audit_entry, before and after INSERT.
  */
 Datum
 pgcredit_restore_log(PG_FUNCTION_ARGS)
 {
 	TriggerData *trigger = (TriggerData *) fcinfo->context;
 	Relation	rel;
-	TableScanDesc scan;
-	TupleTableSlot *slot;
+	int64		after;
 
-	if (!CALLED_AS_TRIGGER(fcinfo) || !TRIGGER_FIRED_BEFORE(trigger->tg_event) ||
-		!TRIGGER_FIRED_FOR_STATEMENT(trigger->tg_event) ||
+	if (!CALLED_AS_TRIGGER(fcinfo) || !TRIGGER_FIRED_FOR_STATEMENT(trigger->tg_event) ||
 		!TRIGGER_FIRED_BY_INSERT(trigger->tg_event))
 		ereport(ERROR,
 				(errcode(ERRCODE_E_R_I_E_TRIGGER_PROTOCOL_VIOLATED),
-				 errmsg("credit._restore_log() must be called as a BEFORE INSERT statement trigger")));
+				 errmsg("credit._restore_log() must be called as an INSERT statement trigger")));
 	rel = trigger->tg_relation;
-	if (RelationGetDescr(rel)->natts != ENTRY_NATTS)
-		elog(ERROR, "unexpected columns in credit.audit_entry");
-	LockRelation(rel, ShareRowExclusiveLock);
-	PushActiveSnapshot(GetLatestSnapshot());
-	scan = table_beginscan(rel, GetActiveSnapshot(), 0, NULL);
-	slot = table_slot_create(rel, NULL);
-	while (table_scan_getnextslot(scan, ForwardScanDirection, slot))
+	after = restored_relid == RelationGetRelid(rel) ? restored_to : 0;
+	if (TRIGGER_FIRED_BEFORE(trigger->tg_event))
+		(void) entries_above(rel, after, true);
+	else
 	{
-		bool		isnull;
-
-		back_to_outbox(TextDatumGetCString(slot_getattr(slot, ENTRY_TEXT + 1, &isnull)));
-		simple_table_tuple_delete(rel, &slot->tts_tid, GetActiveSnapshot());
+		CommandCounterIncrement();	/* see what was just inserted */
+		restored_to = entries_above(rel, after, false);
+		restored_relid = RelationGetRelid(rel);
+		CacheInvalidateRelcache(rel);	/* the writer reads the last number again */
 	}
-	ExecDropSingleTupleTableSlot(slot);
-	table_endscan(scan);
-	PopActiveSnapshot();
-	CacheInvalidateRelcache(rel);	/* the writer reads the last number again */
 	return PointerGetDatum(NULL);
 }

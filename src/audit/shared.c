@@ -358,7 +358,8 @@ pgcredit_queue_request_writer(Oid dbid)
 }
 
 /*
- * Wake the writer of the database after setting the flags given.
+ * Wake the writer of the database after setting the flags given; ask for one
+ * when the database has no slot and there is something to write.
  */
 static void
 flag_slot(Oid dbid, bool outbox, bool recheck)
@@ -367,7 +368,11 @@ flag_slot(Oid dbid, bool outbox, bool recheck)
 	int			writer;
 
 	if (i < 0)
+	{
+		if (outbox)
+			pgcredit_queue_request_writer(dbid);
 		return;
+	}
 	LWLockAcquire(SLOT_LOCK(i), LW_EXCLUSIVE);
 	pgcredit_audit.slots[i].outbox |= outbox;
 	pgcredit_audit.slots[i].recheck |= recheck;

@@ -269,9 +269,9 @@ pgcredit_open_access(FunctionCallInfo fcinfo, bool strict)
 	refused = strict ? first_refused(r) : NULL;
 	r->opened = refused == NULL;
 	pgcredit_record_request(r);
+	pgcredit_guard_apply(r);
 	if (refused)
 		raise_refusal(r, refused);
-	pgcredit_guard_grant(r);
 	return r;
 }
 

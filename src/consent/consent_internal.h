@@ -36,6 +36,12 @@ category_set_add(CategorySet *set, int id)
 	set->words[id >> 6] |= UINT64CONST(1) << (id & 63);
 }
 
+static inline void
+category_set_remove(CategorySet *set, int id)
+{
+	set->words[id >> 6] &= ~(UINT64CONST(1) << (id & 63));
+}
+
 /* Why a (subject, category) pair is not granted; part of the log: append only. */
 typedef enum Reason
 {
@@ -162,6 +168,6 @@ extern void pgcredit_record_request(Request *request);
 
 /* guard.c */
 extern void pgcredit_guard_init(void);
-extern void pgcredit_guard_grant(const Request *request);
+extern void pgcredit_guard_apply(const Request *request);
 
 #endif							/* PGCREDIT_CONSENT_INTERNAL_H */

@@ -6,8 +6,8 @@
  * The set holds the (subject, category) pairs granted in this transaction to
  * one role.  It is filled only after the entries are durable, belongs to the
  * role that opened access, and ends with the transaction; a savepoint that is
- * rolled back does not shrink it, since what was recorded was granted.  The
- * policy on credit.record asks it and nothing else: one probe of a hash table
+ * rolled back does not shrink it, since what was recorded was granted; a later
+ * refusal does.  The policy on credit.record asks it and nothing else: one probe of a hash table
  * for each row, none when the row has the same subject as the one before.
  */
 #include "postgres.h"
@@ -84,11 +84,13 @@ pgcredit_guard_init(void)
 }
 
 /*
- * Put what the request was granted into the set of this transaction.  A role
- * that opens access after another did starts a set of its own.
+ * Bring the set of this transaction to what the request decided: what it was
+ * granted goes in, unless "opened" is false, and what it was refused goes out,
+ * also if an earlier request was granted it.  A role that opens access after
+ * another did starts a set of its own.
  */
 void
-pgcredit_guard_grant(const Request *request)
+pgcredit_guard_apply(const Request *request)
 {
 	if (access_set == NULL || access_role != request->role)
 	{
@@ -97,20 +99,25 @@ pgcredit_guard_grant(const Request *request)
 	}
 	for (int s = 0; s < request->n_subjects; s++)
 	{
-		const Decision *d = &request->decisions[s * request->n_categories];
-		GrantedSubject *subject = NULL;
+		const Decision *d = &request->decisions[(Size) s * request->n_categories];
+		GrantedSubject *subject = granted_lookup(access_set, request->subject_ids[s]);
 
 		for (int c = 0; c < request->n_categories; c++)
 		{
+			bool		found;
+
 			if (d[c].reason != REASON_GRANTED)
+			{
+				if (subject && request->category_ids[c] != 0)
+					category_set_remove(&subject->categories, request->category_ids[c]);
+				continue;
+			}
+			if (!request->opened)
 				continue;
 			if (subject == NULL)
 			{
-				bool		found;
-
 				subject = granted_insert(access_set, request->subject_ids[s], &found);
-				if (!found)
-					memset(&subject->categories, 0, sizeof(CategorySet));
+				memset(&subject->categories, 0, sizeof(CategorySet));
 			}
 			category_set_add(&subject->categories, request->category_ids[c]);
 		}

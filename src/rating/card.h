@@ -192,7 +192,6 @@ extern JsonbContainer *pgcredit_json_element(JsonbContainer *list, uint32 i,
 											 const char *where);
 extern void pgcredit_json_only(JsonbContainer *object, const char *where,
 							   const char *const *allowed);
-extern void pgcredit_canonical_json(StringInfo out, JsonbContainer *container);
 
 /* card_cache.c */
 extern uint64 pgcredit_models_generation(void);

@@ -19,6 +19,7 @@
 #include "utils/memutils.h"
 #include "utils/rel.h"
 
+#include "core/canonical.h"
 #include "rating/card.h"
 
 PG_FUNCTION_INFO_V1(pgcredit_models_changed);
@@ -189,7 +190,7 @@ load_card(const char *name, const ModelRow *row, MemoryContext context)
 	if (row->status != 'd')
 	{
 		initStringInfo(&canonical);
-		pgcredit_canonical_json(&canonical, &definition->root);
+		pgcredit_canonical_json(&canonical, &definition->root, ERRCODE_PGCREDIT_MODEL_INVALID);
 		pgcredit_sha256(canonical.data, canonical.len, digest);
 		if (!row->has_digest || memcmp(digest, row->digest, PGCREDIT_HASH_BYTES) != 0)
 			pgcredit_invalid(errmsg("definition of model \"%s\" version %d does not have the digest it was published with",

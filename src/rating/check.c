@@ -7,6 +7,7 @@
 #include "fmgr.h"
 #include "utils/builtins.h"
 
+#include "core/canonical.h"
 #include "rating/card.h"
 
 PG_FUNCTION_INFO_V1(pgcredit_check_definition);
@@ -41,7 +42,7 @@ pgcredit_check_definition(PG_FUNCTION_ARGS)
 					 errdetail("Scoring such a value raises an error.")));
 	}
 	initStringInfo(&canonical);
-	pgcredit_canonical_json(&canonical, &definition->root);
+	pgcredit_canonical_json(&canonical, &definition->root, ERRCODE_PGCREDIT_MODEL_INVALID);
 	SET_VARSIZE(digest, VARHDRSZ + PGCREDIT_HASH_BYTES);
 	pgcredit_sha256(canonical.data, canonical.len, (uint8 *) VARDATA(digest));
 	PG_RETURN_BYTEA_P(digest);
