@@ -37,6 +37,7 @@ PG_FUNCTION_INFO_V1(pgcredit_restore_log);
 
 static Oid	restored_relid = InvalidOid;	/* the log this session restores */
 static int64 restored_to = 0;	/* its last entry */
+static TransactionId restored_by = InvalidTransactionId;	/* who inserted that */
 
 /*
  * Put a numbered entry back into the outbox, without what the writer added.
@@ -66,36 +67,97 @@ back_to_outbox(const char *text)
 }
 
 /*
- * Look at the entries with a number above "after": return the last number, or
- * "after" when there are none; with "move", put them back into the outbox.
- * Keeps the writer out until the end of the transaction.
+ * Scan the entries with a number of at least "from" by the index.
  */
-static int64
-entries_above(Relation rel, int64 after, bool move)
+typedef struct EntryScan
+{
+	Relation	rel;
+	Relation	index;
+	SysScanDesc scan;
+} EntryScan;
+
+static void
+entries_begin(EntryScan *entries, Relation rel, int64 from)
 {
 	ScanKeyData key;
-	SysScanDesc scan;
-	HeapTuple	tuple;
-	int64		last = after;
 
-	LockRelation(rel, ShareRowExclusiveLock);
 	PushActiveSnapshot(GetLatestSnapshot());
-	ScanKeyInit(&key, ENTRY_SEQ, BTGreaterStrategyNumber, F_INT8GT, Int64GetDatum(after));
-	scan = systable_beginscan(rel, pgcredit_relation_oid("audit_entry_pkey", false), true,
-							  GetActiveSnapshot(), 1, &key);
-	while ((tuple = systable_getnext(scan)) != NULL)
+	ScanKeyInit(&key, ENTRY_SEQ, BTGreaterEqualStrategyNumber, F_INT8GE, Int64GetDatum(from));
+	entries->rel = rel;
+	entries->index = index_open(pgcredit_relation_oid("audit_entry_pkey", false), AccessShareLock);
+	entries->scan = systable_beginscan_ordered(rel, entries->index, GetActiveSnapshot(), 1, &key);
+}
+
+static void
+entries_end(EntryScan *entries)
+{
+	systable_endscan_ordered(entries->scan);
+	index_close(entries->index, AccessShareLock);
+	PopActiveSnapshot();
+}
+
+static int64
+entry_seq(Relation rel, HeapTuple tuple)
+{
+	bool		isnull;
+
+	return DatumGetInt64(heap_getattr(tuple, ENTRY_SEQ, RelationGetDescr(rel), &isnull));
+}
+
+/*
+ * Has this session restored the log up to restored_to, and is that entry still
+ * there?  What it restored may have been rolled back.
+ */
+static bool
+restored_is_there(Relation rel)
+{
+	EntryScan	entries;
+	HeapTuple	tuple;
+	bool		there;
+
+	if (restored_relid != RelationGetRelid(rel))
+		return false;
+	entries_begin(&entries, rel, restored_to);
+	tuple = systable_getnext_ordered(entries.scan, ForwardScanDirection);
+	there = tuple != NULL && entry_seq(rel, tuple) == restored_to &&
+		TransactionIdEquals(HeapTupleHeaderGetXmin(tuple->t_data), restored_by);
+	entries_end(&entries);
+	return there;
+}
+
+static void
+remember_restored(Relation rel)
+{
+	EntryScan	entries;
+	HeapTuple	tuple;
+
+	CommandCounterIncrement();	/* see what was just inserted */
+	entries_begin(&entries, rel, 0);
+	tuple = systable_getnext_ordered(entries.scan, BackwardScanDirection);
+	restored_relid = tuple ? RelationGetRelid(rel) : InvalidOid;
+	if (tuple)
+	{
+		restored_to = entry_seq(rel, tuple);
+		restored_by = HeapTupleHeaderGetXmin(tuple->t_data);
+	}
+	entries_end(&entries);
+}
+
+static void
+move_to_outbox(Relation rel, int64 from)
+{
+	EntryScan	entries;
+	HeapTuple	tuple;
+
+	entries_begin(&entries, rel, from);
+	while ((tuple = systable_getnext_ordered(entries.scan, ForwardScanDirection)) != NULL)
 	{
 		bool		isnull;
 
-		last = Max(last, DatumGetInt64(heap_getattr(tuple, ENTRY_SEQ, RelationGetDescr(rel), &isnull)));
-		if (!move)
-			continue;
 		back_to_outbox(TextDatumGetCString(heap_getattr(tuple, ENTRY_TEXT, RelationGetDescr(rel), &isnull)));
 		simple_table_tuple_delete(rel, &tuple->t_self, GetActiveSnapshot());
 	}
-	systable_endscan(scan);
-	PopActiveSnapshot();
-	return last;
+	entries_end(&entries);
 }
 
 /*
@@ -107,7 +169,6 @@ pgcredit_restore_log(PG_FUNCTION_ARGS)
 {
 	TriggerData *trigger = (TriggerData *) fcinfo->context;
 	Relation	rel;
-	int64		after;
 
 	if (!CALLED_AS_TRIGGER(fcinfo) || !TRIGGER_FIRED_FOR_STATEMENT(trigger->tg_event) ||
 		!TRIGGER_FIRED_BY_INSERT(trigger->tg_event))
@@ -115,14 +176,13 @@ pgcredit_restore_log(PG_FUNCTION_ARGS)
 				(errcode(ERRCODE_E_R_I_E_TRIGGER_PROTOCOL_VIOLATED),
 				 errmsg("credit._restore_log() must be called as an INSERT statement trigger")));
 	rel = trigger->tg_relation;
-	after = restored_relid == RelationGetRelid(rel) ? restored_to : 0;
+	/* Keeps the writer out until the end of the transaction. */
+	LockRelation(rel, ShareRowExclusiveLock);
 	if (TRIGGER_FIRED_BEFORE(trigger->tg_event))
-		(void) entries_above(rel, after, true);
+		move_to_outbox(rel, restored_is_there(rel) ? restored_to + 1 : 0);
 	else
 	{
-		CommandCounterIncrement();	/* see what was just inserted */
-		restored_to = entries_above(rel, after, false);
-		restored_relid = RelationGetRelid(rel);
+		remember_restored(rel);
 		CacheInvalidateRelcache(rel);	/* the writer reads the last number again */
 	}
 	return PointerGetDatum(NULL);

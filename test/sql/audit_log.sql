@@ -92,12 +92,6 @@ DELETE FROM credit.audit_entry;
 TRUNCATE credit.audit_entry;
 UPDATE credit.audit_log SET entry = 'x';
 SELECT credit.audit_write();
--- An INSERT is a restore, which needs a database that has recorded no access.
-BEGIN;
-INSERT INTO credit.audit_entry VALUES (1, '', '{"kind":"access","recorded":"-","seq":1,"version":1}');
-INSERT INTO credit.audit_entry VALUES (2, '', '{"kind":"access","recorded":"-","seq":2,"version":1}');
-ROLLBACK;
-
 -- A big statement is one entry, a bounded one.
 INSERT INTO audited SELECT g, repeat('x', 200), g FROM generate_series(1, 100000) g;
 SELECT audit_wait();
