@@ -67,8 +67,6 @@ SELECT count(*) FROM credit.record WHERE ctid = ANY (SELECT format('(%s,%s)', b,
 SELECT count(*) FROM credit.record TABLESAMPLE BERNOULLI (100);
 SELECT count(*) FROM ONLY credit.record;
 SELECT count(*) FROM (TABLE credit.record) t;
-SELECT xpath('count(//row)', table_to_xml('credit.record', false, false, '')) AS rows;
-SELECT count(*) FROM query_to_xml('SELECT payload FROM credit.record', true, true, '') x WHERE x::text LIKE '%SECRET%';
 COPY credit.record (payload) TO STDOUT;
 COPY (SELECT payload FROM credit.record) TO STDOUT;
 DECLARE cur CURSOR WITH HOLD FOR SELECT payload ->> 'whose' AS whose FROM credit.record;
