@@ -614,7 +614,8 @@ COMMENT ON FUNCTION credit.refused_rows(bigint) IS
 -- data quality ----------------------------------------------------------------
 
 -- Of deliveries given several times under one key the last counts.
-CREATE VIEW credit.data_quality AS
+-- A barrier: a condition of the caller must see rows of the result, not the rows that it is made of.
+CREATE VIEW credit.data_quality WITH (security_barrier) AS
     WITH latest AS (
         SELECT DISTINCT ON (b.content, b.category_id, b.provider_id, COALESCE(b.batch_key, 'batch ' || b.batch_id)) b.*
           FROM credit.batch b
@@ -647,7 +648,7 @@ COMMENT ON VIEW credit.data_quality IS
     'deliveries by category and provider: rows, refusals by SQLSTATE, unknown regions, age; numbers only (数据质量)';
 COMMENT ON COLUMN credit.data_quality.stale IS 'a delivery is owed (expected_every) and the last one is older';
 
-CREATE VIEW credit.unknown_region AS
+CREATE VIEW credit.unknown_region WITH (security_barrier) AS
     SELECT s.region, count(*) AS subjects
       FROM credit.subject s
      WHERE s.region IS NOT NULL AND NOT EXISTS (SELECT FROM credit.region r WHERE r.code = s.region)

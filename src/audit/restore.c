@@ -171,10 +171,11 @@ pgcredit_restore_log(PG_FUNCTION_ARGS)
 	Relation	rel;
 
 	if (!CALLED_AS_TRIGGER(fcinfo) || !TRIGGER_FIRED_FOR_STATEMENT(trigger->tg_event) ||
-		!TRIGGER_FIRED_BY_INSERT(trigger->tg_event))
+		!TRIGGER_FIRED_BY_INSERT(trigger->tg_event) ||
+		RelationGetRelid(trigger->tg_relation) != pgcredit_relation_oid("audit_entry", false))
 		ereport(ERROR,
 				(errcode(ERRCODE_E_R_I_E_TRIGGER_PROTOCOL_VIOLATED),
-				 errmsg("credit._restore_log() must be called as an INSERT statement trigger")));
+				 errmsg("credit._restore_log() must be called as an INSERT statement trigger of credit.audit_entry")));
 	rel = trigger->tg_relation;
 	/* Keeps the writer out until the end of the transaction. */
 	LockRelation(rel, ShareRowExclusiveLock);

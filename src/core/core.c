@@ -10,6 +10,7 @@
 #include "fmgr.h"
 #include "miscadmin.h"
 #include "utils/builtins.h"
+#include "utils/guc.h"
 #include "utils/lsyscache.h"
 #include "utils/syscache.h"
 
@@ -87,13 +88,18 @@ pgcredit_calling_role(void)
 
 /*
  * Act as the owner of the extension until pgcredit_owner_end, for reading and
- * writing our own tables on behalf of a role that has no right on them.  An
- * error in between restores the role with the (sub)transaction.
+ * writing our own tables on behalf of a role that has no right on them.  What
+ * we run meanwhile must not find the caller's operators or types, whose
+ * functions would act as the owner too, so search_path is ours until then.  An
+ * error in between restores both with the (sub)transaction.
  */
 void
 pgcredit_owner_begin(PgcreditOwner *saved)
 {
 	GetUserIdAndSecContext(&saved->userid, &saved->sec_context);
+	saved->guc_level = NewGUCNestLevel();
+	(void) set_config_option("search_path", "pg_catalog, pg_temp", PGC_USERSET,
+							 PGC_S_SESSION, GUC_ACTION_SAVE, true, 0, false);
 	SetUserIdAndSecContext(extension_owner(),
 						   saved->sec_context | SECURITY_LOCAL_USERID_CHANGE |
 						   SECURITY_NOFORCE_RLS);
@@ -102,6 +108,7 @@ pgcredit_owner_begin(PgcreditOwner *saved)
 void
 pgcredit_owner_end(const PgcreditOwner *saved)
 {
+	AtEOXact_GUC(false, saved->guc_level);
 	SetUserIdAndSecContext(saved->userid, saved->sec_context);
 }
 

@@ -14,6 +14,7 @@ typedef struct PgcreditOwner
 {
 	Oid			userid;
 	int			sec_context;
+	int			guc_level;
 } PgcreditOwner;
 
 extern Oid	pgcredit_schema_oid(bool missing_ok);

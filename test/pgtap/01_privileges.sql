@@ -1,0 +1,519 @@
+-- Who may do what, for every object of the extension: the whole matrix as data.  What is not written here is a right
+-- that nobody has; an object that is not written here fails the test, so that who adds one decides.
+--
+-- Seven marks stand for, in this order, PUBLIC, credit_operator, credit_portal, credit_provider, credit_institution,
+-- credit_analyst, credit_auditor; a dot is no right.  Functions, types: X, may use it.  Tables, views, sequences:
+-- r, SELECT on the whole; c, on the columns listed further down; there is no other right but the owner's.
+BEGIN;
+SELECT plan(17);
+
+CREATE TEMP TABLE caller (place integer PRIMARY KEY, role text NOT NULL);
+INSERT INTO caller VALUES (1, 'public'), (2, 'credit_operator'), (3, 'credit_portal'), (4, 'credit_provider'),
+                          (5, 'credit_institution'), (6, 'credit_analyst'), (7, 'credit_auditor');
+CREATE TEMP TABLE expected (object text PRIMARY KEY, marks text NOT NULL CHECK (length(marks) = 7));
+CREATE TEMP VIEW member AS
+    SELECT d.classid, d.objid
+      FROM pg_depend d JOIN pg_extension e ON d.refclassid = 'pg_extension'::regclass AND d.refobjid = e.oid
+     WHERE d.deptype = 'e' AND e.extname = 'pgcredit';
+
+-- ------------------------------------------------------------------ functions, procedures, aggregates
+
+-- Everybody: what serves a type or an operator, and arithmetic on the arguments alone.
+INSERT INTO expected SELECT trim(l), 'XXXXXXX' FROM string_to_table($$
+    credit.annual_rate(numeric,numeric,integer)
+    credit.base_of_growth(numeric,numeric)
+    credit.birth_date(credit.resident_id)
+    credit.compare_annual_rate(numeric,numeric,integer,numeric)
+    credit.is_natural_person(credit.uscc)
+    credit.is_pilot_uscc(text)
+    credit.is_valid_region_code(text)
+    credit.is_valid_resident_id(text)
+    credit.is_valid_uscc(text)
+    credit.organization_code(credit.uscc)
+    credit.region_of(credit.resident_id)
+    credit.region_of(credit.uscc)
+    credit.region_parent(credit.region_code)
+    credit.resident_id_check_character(text)
+    credit.sex(credit.resident_id)
+    credit.text(credit.uscc)
+    credit.uscc(text)
+    credit.uscc_check_character(text)
+    credit._power(numeric,integer)
+    credit._region_code_cmp(credit.region_code,credit.region_code)
+    credit._region_code_eq(credit.region_code,credit.region_code)
+    credit._region_code_ge(credit.region_code,credit.region_code)
+    credit._region_code_gt(credit.region_code,credit.region_code)
+    credit._region_code_hash(credit.region_code)
+    credit._region_code_hash_extended(credit.region_code,bigint)
+    credit._region_code_in(cstring)
+    credit._region_code_le(credit.region_code,credit.region_code)
+    credit._region_code_lt(credit.region_code,credit.region_code)
+    credit._region_code_ne(credit.region_code,credit.region_code)
+    credit._region_code_out(credit.region_code)
+    credit._region_code_recv(internal)
+    credit._region_code_send(credit.region_code)
+    credit._resident_id_analyze(internal)
+    credit._resident_id_cmp(credit.resident_id,credit.resident_id)
+    credit._resident_id_eq(credit.resident_id,credit.resident_id)
+    credit._resident_id_ge(credit.resident_id,credit.resident_id)
+    credit._resident_id_gt(credit.resident_id,credit.resident_id)
+    credit._resident_id_hash(credit.resident_id)
+    credit._resident_id_hash_extended(credit.resident_id,bigint)
+    credit._resident_id_in(cstring)
+    credit._resident_id_le(credit.resident_id,credit.resident_id)
+    credit._resident_id_lt(credit.resident_id,credit.resident_id)
+    credit._resident_id_ne(credit.resident_id,credit.resident_id)
+    credit._resident_id_out(credit.resident_id)
+    credit._resident_id_recv(internal)
+    credit._resident_id_send(credit.resident_id)
+    credit._uscc_cmp(credit.uscc,credit.uscc)
+    credit._uscc_eq(credit.uscc,credit.uscc)
+    credit._uscc_ge(credit.uscc,credit.uscc)
+    credit._uscc_gt(credit.uscc,credit.uscc)
+    credit._uscc_hash(credit.uscc)
+    credit._uscc_hash_extended(credit.uscc,bigint)
+    credit._uscc_in(cstring)
+    credit._uscc_le(credit.uscc,credit.uscc)
+    credit._uscc_lt(credit.uscc,credit.uscc)
+    credit._uscc_ne(credit.uscc,credit.uscc)
+    credit._uscc_out(credit.uscc)
+    credit._uscc_recv(internal)
+    credit._uscc_send(credit.uscc)
+    credit._uscc_sortsupport(internal)
+$$, E'\n') l WHERE trim(l) <> '';
+-- Every role of the platform.
+INSERT INTO expected SELECT trim(l), '.XXXXXX' FROM string_to_table($$
+    credit.calling_role()
+    credit.version()
+$$, E'\n') l WHERE trim(l) <> '';
+-- Institutions: open access, read, and the guard that the policy asks as them.
+INSERT INTO expected SELECT trim(l), '....X..' FROM string_to_table($$
+    credit.guard(bigint,smallint)
+    credit.open_access(bigint,text,text[])
+    credit.open_access(bigint[],text,text[])
+    credit.read(bigint,text,text[])
+    credit.read(bigint[],text,text[])
+$$, E'\n') l WHERE trim(l) <> '';
+-- Portal: a subject gives consent and takes it back.
+INSERT INTO expected SELECT trim(l), '..X....' FROM string_to_table($$
+    credit.grant_consent(bigint,text,text[],text[],timestamp with time zone,timestamp with time zone)
+    credit.revoke_consent(bigint,bigint)
+$$, E'\n') l WHERE trim(l) <> '';
+-- Providers: deliver records.
+INSERT INTO expected SELECT trim(l), '...X...' FROM string_to_table($$
+    credit.ingest(text,jsonb,text)
+    credit.ingest(text,regclass,text)
+$$, E'\n') l WHERE trim(l) <> '';
+-- What operators and providers deliver, own or correct; the steps of a delivery run as the caller, who reads the staging table.
+INSERT INTO expected SELECT trim(l), '.X.X...' FROM string_to_table($$
+    credit.ingest_subjects(jsonb,text)
+    credit.ingest_subjects(regclass,text)
+    credit.refused_rows(bigint)
+    credit.set_record_status(bigint,bigint,text,text)
+    credit._batch_close(bigint)
+    credit._batch_open(text,text,text)
+    credit._batch_take(bigint,jsonb[])
+    credit._deliver(text,text,jsonb,text)
+    credit._deliver(text,text,regclass,text)
+$$, E'\n') l WHERE trim(l) <> '';
+-- Whoever enters subjects by their identifiers.
+INSERT INTO expected SELECT trim(l), '.XXX...' FROM string_to_table($$
+    credit.register_subject(text,credit.uscc,credit.resident_id,text,credit.region_code,text,date)
+    credit.subject_id(credit.resident_id)
+$$, E'\n') l WHERE trim(l) <> '';
+-- Whoever needs a subject's number by its public code, or to know who he is.
+INSERT INTO expected SELECT trim(l), '.XXXX..' FROM string_to_table($$
+    credit.calling_institution()
+    credit.subject_id(credit.uscc)
+    credit.subject_id(text)
+$$, E'\n') l WHERE trim(l) <> '';
+-- Scoring of rows that the caller has; _score_columns is what the planner makes of score.
+INSERT INTO expected SELECT trim(l), '.X..XX.' FROM string_to_table($$
+    credit.explain(text,record)
+    credit.grade(text,double precision)
+    credit.score(text,record)
+    credit._score_columns(text,text[],"any")
+$$, E'\n') l WHERE trim(l) <> '';
+-- Models as data, statistics of rows that the caller has.
+INSERT INTO expected SELECT trim(l), '.X..XXX' FROM string_to_table($$
+    credit.auc(double precision,boolean)
+    credit.gini(double precision,boolean)
+    credit.ks(double precision,boolean)
+    credit.model_definition(text,integer)
+    credit.psi(double precision[],double precision[],text)
+    credit.psi(integer,boolean)
+    credit.psi(integer,boolean,text)
+    credit.psi(text,boolean)
+    credit.psi(text,boolean,text)
+$$, E'\n') l WHERE trim(l) <> '';
+-- Targets: aggregates.
+INSERT INTO expected SELECT trim(l), '.X...X.' FROM string_to_table($$
+    credit.check_pack(jsonb)
+    credit.target_status(text,date,credit.region_code)
+$$, E'\n') l WHERE trim(l) <> '';
+-- Which key is in use; not the key.
+INSERT INTO expected SELECT trim(l), '.X....X' FROM string_to_table($$
+    credit.key_id()
+$$, E'\n') l WHERE trim(l) <> '';
+-- Operators: what changes the platform.
+INSERT INTO expected SELECT trim(l), '.X.....' FROM string_to_table($$
+    credit.assign_category(text,text,interval)
+    credit.category_schema(text,boolean)
+    credit.create_model(jsonb)
+    credit.create_pack(jsonb)
+    credit.define_category(text,text,text,text,text[],jsonb,text)
+    credit.discard_model(text,integer)
+    credit.drop_pack(text)
+    credit.load_regions(jsonb,text)
+    credit.load_regions(regclass,text)
+    credit.observe(jsonb)
+    credit.observe(text,credit.region_code,date,date,numeric,text,text)
+    credit.observe(text,credit.region_code,date,numeric,text,text)
+    credit.observe_reported(text)
+    credit.publish_model(text,integer)
+    credit.rate(text,bigint,record)
+    credit.register_institution(text,text,text,text,regrole,credit.uscc,credit.region_code)
+    credit.replay(bigint,bigint)
+    credit.resident_digest(credit.resident_id)
+    credit.retire_model(text,integer)
+    credit.retract_observation(text,credit.region_code,date,date,text,text)
+    credit.seal_resident_id(credit.resident_id)
+    credit.set_category_kinds(text,text[])
+    credit.set_category_public(text,boolean,text)
+    credit.set_category_schema(text,jsonb)
+    credit.set_institution_status(text,text)
+    credit.set_subject_attribute(bigint,text,date,date,text)
+    credit.set_target(text,text,jsonb,text)
+    credit.unassign_category(text,text)
+    credit.unseal_resident_id(bytea)
+$$, E'\n') l WHERE trim(l) <> '';
+-- Nobody but the owner: steps of other functions, triggers, what aggregates are made of, random bytes.
+INSERT INTO expected SELECT trim(l), '.......' FROM string_to_table($$
+    credit.audit_write()
+    credit.random_bytes(integer)
+    credit._auc_final(internal)
+    credit._audit_note(jsonb)
+    credit._audit_table(regclass)
+    credit._base_kind(text,credit.uscc,boolean)
+    credit._base_period(daterange,text,date)
+    credit._canonical_json(jsonb)
+    credit._category(text)
+    credit._check_base_kinds(text[])
+    credit._check_definition(jsonb,boolean)
+    credit._check_figure(text,credit.region_code,daterange,numeric,text,text)
+    credit._compares(numeric,text)
+    credit._consent_trail()
+    credit._defined_target(jsonb)
+    credit._definition(bigint)
+    credit._difference(credit._figure,credit._figure)
+    credit._effective(text)
+    credit._evaluate(text,record)
+    credit._figure_at(text,credit.region_code,text,daterange,credit.region_code,integer)
+    credit._fit_rows(jsonb[],text,jsonb)
+    credit._gini_final(internal)
+    credit._growth(credit._figure,credit._figure)
+    credit._input_fault(text,text)
+    credit._is_figure(numeric)
+    credit._is_operator()
+    credit._judge(credit.target,credit.region_code,date)
+    credit._judge_change(credit._case)
+    credit._judge_each(credit._case)
+    credit._judge_members(credit._case)
+    credit._judge_point(credit._case)
+    credit._judge_sum(credit._case)
+    credit._keep_category()
+    credit._keep_observation()
+    credit._keep_referenced()
+    credit._keep_region()
+    credit._ks_final(internal)
+    credit._lacking(text,text)
+    credit._latest(text,credit.region_code,text,date,date,credit.region_code,text,date,credit._figure)
+    credit._mask_row(jsonb)
+    credit._mask_text(text)
+    credit._members_problem(jsonb,jsonb,text)
+    credit._model_guard()
+    credit._model_part_guard()
+    credit._model_truncate_guard()
+    credit._models_changed()
+    credit._months(date,date)
+    credit._next_piece(text,credit.region_code,text,date,date)
+    credit._observe(text,credit.region_code,daterange,numeric,text,text,boolean)
+    credit._on_path(credit._outcome,credit._case,date,date,numeric,numeric)
+    credit._open_batch(bigint)
+    credit._pack_region(text)
+    credit._parse_observation(jsonb)
+    credit._period(date,date)
+    credit._period_text(daterange)
+    credit._periods(text,credit.region_code,text,date,date)
+    credit._place(credit.region_code,text)
+    credit._psi_combine(internal,internal)
+    credit._psi_deserialize(bytea,internal)
+    credit._psi_final(internal)
+    credit._psi_serialize(internal)
+    credit._psi_transition(internal,integer,boolean)
+    credit._psi_transition(internal,integer,boolean,text)
+    credit._psi_transition(internal,text,boolean)
+    credit._psi_transition(internal,text,boolean,text)
+    credit._put_subject(text,credit.uscc,credit.resident_id,text,text,credit.region_code,date,boolean)
+    credit._rank_combine(internal,internal)
+    credit._rank_deserialize(bytea,internal)
+    credit._rank_serialize(internal)
+    credit._rank_transition(internal,double precision,boolean)
+    credit._rating_guard()
+    credit._ratio(credit._figure,credit._figure,text)
+    credit._refuse(bigint,bigint,jsonb,text,text,text)
+    credit._refuse_change()
+    credit._region_known(credit.region_code)
+    credit._restore_log()
+    credit._retract(text,credit.region_code,daterange,text,text)
+    credit._schema_fault(jsonb)
+    credit._score_inputs(text,jsonb)
+    credit._score_support(internal)
+    credit._seal_row(jsonb,bigint,bigint)
+    credit._short(text,text,jsonb)
+    credit._shown(numeric,numeric)
+    credit._start_writer()
+    credit._stored(text,credit.region_code,text,daterange)
+    credit._subject_token(bigint,bytea)
+    credit._sum_from(text,credit.region_code,text,daterange)
+    credit._take_chunk(credit.batch,bigint,jsonb[])
+    credit._take_records(credit.batch,bigint,jsonb[])
+    credit._take_regions(credit.batch,bigint,jsonb[])
+    credit._take_subjects(credit.batch,bigint,jsonb[])
+    credit._target_problem(credit.target,date,jsonb)
+    credit._unknown_keys(jsonb,text[])
+    credit._unseal_row(bytea,bigint,bigint)
+    credit._why(credit._judgement,credit._case,credit._outcome)
+$$, E'\n') l WHERE trim(l) <> '';
+
+-- ------------------------------------------------------------------ tables, views, sequences
+
+INSERT INTO expected VALUES
+-- What the platform is about, and the words that it uses.
+    ('table credit.institution_kind',       '.rrrrrr'),
+    ('table credit.subject_kind',           '.rrrrrr'),
+    ('table credit.region',                 '.rrrrrr'),
+    ('table credit.category',               '.rrrrrr'),
+    ('table credit.purpose',                '.rr.rrr'),
+    ('table credit.category_provider',      '.r...rr'),
+-- Institutions; which role is one is for operators and auditors.
+    ('table credit.institution',            '.rccccr'),
+-- Subjects: never their salt, digest or sealed number.
+    ('table credit.subject',                '.cc....'),
+    ('table credit.subject_attribute',      '.rr....'),
+-- Records: behind the guard.
+    ('table credit.record',                 '....r..'),
+    ('table credit.consent',                '.......'),
+-- Deliveries; rows as given are for the one who gave them, by credit.refused_rows.
+    ('table credit.batch',                  '.r....r'),
+    ('table credit.refused_row',            '.c.....'),
+    ('table credit._batch_seen',            '.......'),
+    ('view credit.data_quality',            '.r...rr'),
+    ('view credit.unknown_region',          '.r...rr'),
+-- The log: by its view.
+    ('table credit.audit_entry',            '.......'),
+    ('table credit.audit_outbox',           '.......'),
+    ('view credit.audit_log',               '......r'),
+-- Models are data; ratings are about subjects.
+    ('table credit.model',                  '.r..rrr'),
+    ('table credit.characteristic',         '.r..rrr'),
+    ('table credit.attribute',              '.r..rrr'),
+    ('table credit.reason',                 '.r..rrr'),
+    ('table credit.grade_band',             '.r..rrr'),
+    ('table credit.rating',                 '.r.....'),
+-- Targets and figures are aggregates.
+    ('table credit.metric',                 '.r...r.'),
+    ('table credit.pack',                   '.r...r.'),
+    ('table credit.target',                 '.r...r.'),
+    ('table credit.target_member',          '.r...r.'),
+    ('table credit.target_setting',         '.r...r.'),
+    ('view credit.effective_target',        '.r...r.'),
+    ('table credit.observation',            '.r...r.'),
+    ('table credit.observation_history',    '.r...r.'),
+    ('table credit.reported_figures',       '.r...r.'),
+    ('table credit.observation_rejected',   '.r.....'),
+-- Sequences: how many there are is nobody's business.
+    ('sequence credit.audit_outbox_id_seq',                 '.......'),
+    ('sequence credit.batch_batch_id_seq',                  '.......'),
+    ('sequence credit.consent_consent_id_seq',              '.......'),
+    ('sequence credit.institution_institution_id_seq',      '.......'),
+    ('sequence credit.model_model_id_seq',                  '.......'),
+    ('sequence credit.observation_history_history_id_seq',  '.......'),
+    ('sequence credit.rating_rating_id_seq',                '.......'),
+    ('sequence credit.record_record_id_seq',                '.......'),
+    ('sequence credit.subject_subject_id_seq',              '.......'),
+-- Types: a value is worth nothing without the functions.
+    ('type credit.uscc',                    'XXXXXXX'),
+    ('type credit.resident_id',             'XXXXXXX'),
+    ('type credit.region_code',             'XXXXXXX'),
+    ('type credit.batch_summary',           'XXXXXXX'),
+    ('type credit._observation_row',        'XXXXXXX'),
+    ('type credit._figure',                 'XXXXXXX'),
+    ('type credit._case',                   'XXXXXXX'),
+    ('type credit._outcome',                'XXXXXXX'),
+    ('type credit._judgement',              'XXXXXXX'),
+    ('schema credit',                       '.XXXXXX');
+
+-- The columns behind a c, the same for all who have one.
+CREATE TEMP TABLE expected_column (object text PRIMARY KEY, columns text[] NOT NULL);
+INSERT INTO expected_column VALUES
+    ('table credit.institution', '{code,institution_id,kind,name_en,name_zh,region,status,uscc}'),
+    ('table credit.subject',     '{changed_at,code,kind,name,region,registered_at,registered_on,subject_id,uscc}'),
+    ('table credit.refused_row', '{batch_id,reason,row_no,sqlstate}');
+
+-- ------------------------------------------------------------------ what there is
+
+-- Rights as they work out, also those that a role has through PUBLIC or another role.
+CREATE TEMP VIEW found AS
+    SELECT p.oid::regprocedure::text AS object,
+           (SELECT string_agg(CASE WHEN has_function_privilege(c.role, p.oid, 'EXECUTE') THEN 'X' ELSE '.' END, '' ORDER BY c.place)
+              FROM caller c) AS marks
+      FROM pg_proc p JOIN member m ON m.classid = 'pg_proc'::regclass AND m.objid = p.oid
+    UNION ALL
+    SELECT CASE r.relkind WHEN 'S' THEN 'sequence ' WHEN 'v' THEN 'view ' ELSE 'table ' END || r.oid::regclass,
+           (SELECT string_agg(CASE WHEN r.relkind = 'S' THEN
+                                        CASE WHEN has_sequence_privilege(c.role, r.oid, 'SELECT, UPDATE, USAGE') THEN '!' ELSE '.' END
+                                   WHEN has_table_privilege(c.role, r.oid, 'INSERT, UPDATE, DELETE, TRUNCATE, REFERENCES, TRIGGER')
+                                     OR has_any_column_privilege(c.role, r.oid, 'INSERT, UPDATE, REFERENCES') THEN '!'
+                                   WHEN has_table_privilege(c.role, r.oid, 'SELECT') THEN 'r'
+                                   WHEN has_any_column_privilege(c.role, r.oid, 'SELECT') THEN 'c'
+                                   ELSE '.' END, '' ORDER BY c.place)
+              FROM caller c)
+      FROM pg_class r JOIN member m ON m.classid = 'pg_class'::regclass AND m.objid = r.oid
+    UNION ALL
+    SELECT 'type ' || t.oid::regtype,
+           (SELECT string_agg(CASE WHEN has_type_privilege(c.role, t.oid, 'USAGE') THEN 'X' ELSE '.' END, '' ORDER BY c.place)
+              FROM caller c)
+      FROM pg_type t JOIN member m ON m.classid = 'pg_type'::regclass AND m.objid = t.oid
+    UNION ALL
+    SELECT 'schema credit',
+           (SELECT string_agg(CASE WHEN has_schema_privilege(c.role, 'credit', 'CREATE') THEN '!'
+                                   WHEN has_schema_privilege(c.role, 'credit', 'USAGE') THEN 'X' ELSE '.' END, '' ORDER BY c.place)
+              FROM caller c);
+
+-- Every right that is written down anywhere on an object of the extension.
+CREATE TEMP VIEW written AS
+    SELECT p.oid::regprocedure::text AS object, p.proowner AS owner, a.*
+      FROM pg_proc p JOIN member m ON m.classid = 'pg_proc'::regclass AND m.objid = p.oid, aclexplode(p.proacl) a
+    UNION ALL
+    SELECT r.oid::regclass::text, r.relowner, a.*
+      FROM pg_class r JOIN member m ON m.classid = 'pg_class'::regclass AND m.objid = r.oid, aclexplode(r.relacl) a
+    UNION ALL
+    SELECT r.oid::regclass::text || '.' || t.attname, r.relowner, a.*
+      FROM pg_class r JOIN member m ON m.classid = 'pg_class'::regclass AND m.objid = r.oid
+      JOIN pg_attribute t ON t.attrelid = r.oid, aclexplode(t.attacl) a
+    UNION ALL
+    SELECT t.oid::regtype::text, t.typowner, a.*
+      FROM pg_type t JOIN member m ON m.classid = 'pg_type'::regclass AND m.objid = t.oid, aclexplode(t.typacl) a
+    UNION ALL
+    SELECT n.nspname, n.nspowner, a.* FROM pg_namespace n, aclexplode(n.nspacl) a WHERE n.nspname = 'credit';
+
+-- ------------------------------------------------------------------ the matrix holds
+
+SELECT cmp_ok((SELECT count(*) FROM found), '>', 250::bigint, 'the objects are found');
+
+SELECT is_empty($$
+    SELECT format('(%L, %L)', f.object, f.marks) FROM found f WHERE NOT EXISTS (SELECT FROM expected e WHERE e.object = f.object) $$,
+    'every function, table, view, sequence and type has a line in the matrix');
+
+SELECT is_empty($$
+    SELECT e.object FROM expected e WHERE NOT EXISTS (SELECT FROM found f WHERE f.object = e.object) $$,
+    'every line of the matrix has its object');
+
+SELECT is_empty($$
+    SELECT e.object, c.role, substr(e.marks, c.place, 1) AS expected, substr(f.marks, c.place, 1) AS found
+      FROM expected e JOIN found f USING (object), caller c WHERE substr(e.marks, c.place, 1) <> substr(f.marks, c.place, 1) $$,
+    'every role has on every object the right that the matrix says, no other');
+
+SELECT is_empty($$
+    SELECT e.object, c.role, t.attname
+      FROM expected e JOIN caller c ON substr(e.marks, c.place, 1) = 'c'
+      LEFT JOIN expected_column x USING (object)
+      JOIN pg_attribute t ON t.attrelid = substr(e.object, 7)::regclass AND t.attnum <> 0 AND NOT t.attisdropped
+     WHERE has_column_privilege(c.role, t.attrelid, t.attnum, 'SELECT') <> coalesce(t.attname = ANY (x.columns), false) $$,
+    'where a role reads columns, these and no other');
+
+SELECT is_empty($$ SELECT object FROM expected_column x WHERE NOT EXISTS (SELECT FROM expected e WHERE e.object = x.object AND e.marks ~ 'c') $$,
+    'columns are listed only where somebody reads columns');
+
+SELECT is_empty($$
+    SELECT w.object, w.grantee::regrole, w.privilege_type FROM written w
+     WHERE w.grantee NOT IN (0, w.owner) AND w.grantee::regrole::text NOT IN (SELECT role FROM caller) $$,
+    'nobody else was granted anything');
+
+SELECT is_empty($$ SELECT object, grantee::regrole, privilege_type FROM written WHERE is_grantable $$,
+    'nobody may pass a right on');
+
+SELECT is_empty($$
+    SELECT object, grantee::regrole, privilege_type FROM written
+     WHERE grantee NOT IN (0, owner) AND privilege_type NOT IN ('SELECT', 'EXECUTE', 'USAGE') $$,
+    'what is granted is reading and calling, newer kinds of right included');
+
+SELECT is_empty($$
+    SELECT m.member::regrole, m.roleid::regrole FROM pg_auth_members m
+     WHERE m.member IN (SELECT r.oid FROM pg_roles r JOIN caller c ON c.role = r.rolname) $$,
+    'the platform''s roles are members of no other role');
+
+SELECT is_empty($$
+    SELECT DISTINCT m.classid::regclass FROM member m
+     WHERE m.classid NOT IN ('pg_proc'::regclass, 'pg_class'::regclass, 'pg_type'::regclass,
+                             'pg_operator'::regclass, 'pg_cast'::regclass, 'pg_opclass'::regclass, 'pg_opfamily'::regclass) $$,
+    'there is no kind of object that the matrix does not know and that may carry rights');
+
+-- ------------------------------------------------------------------ the owner
+
+-- One owner, the one of the schema: pgcredit acts as the owner of the schema, and its functions must be able to.
+SELECT is_empty($$
+    SELECT object, owner FROM (
+        SELECT p.oid::regprocedure::text AS object, p.proowner AS owner FROM pg_proc p JOIN member m ON m.classid = 'pg_proc'::regclass AND m.objid = p.oid
+        UNION ALL
+        SELECT r.oid::regclass::text, r.relowner FROM pg_class r JOIN member m ON m.classid = 'pg_class'::regclass AND m.objid = r.oid
+        UNION ALL
+        SELECT t.oid::regtype::text, t.typowner FROM pg_type t JOIN member m ON m.classid = 'pg_type'::regclass AND m.objid = t.oid) o
+     WHERE owner <> (SELECT nspowner FROM pg_namespace WHERE nspname = 'credit')
+        OR owner <> (SELECT extowner FROM pg_extension WHERE extname = 'pgcredit') $$,
+    'everything belongs to the owner of the extension');
+
+SELECT is_empty($$
+    SELECT r.oid::regclass, k FROM pg_class r JOIN member m ON m.classid = 'pg_class'::regclass AND m.objid = r.oid,
+           unnest('{SELECT,INSERT,UPDATE,DELETE,TRUNCATE,REFERENCES,TRIGGER}'::text[]) k
+     WHERE r.relkind IN ('r', 'v') AND NOT has_table_privilege(r.relowner, r.oid, k) $$,
+    'who may do everything');
+
+-- ------------------------------------------------------------------ rows
+
+SELECT is((
+    SELECT string_agg(format('%s, forced %s: %s for "%s", permissive %s, to %s, using %s, check %s', r.oid::regclass, r.relforcerowsecurity,
+                             p.polname, p.polcmd, p.polpermissive, p.polroles::regrole[], pg_get_expr(p.polqual, p.polrelid),
+                             coalesce(pg_get_expr(p.polwithcheck, p.polrelid), 'none')), E'\n')
+      FROM pg_class r JOIN member m ON m.classid = 'pg_class'::regclass AND m.objid = r.oid
+      LEFT JOIN pg_policy p ON p.polrelid = r.oid
+     WHERE r.relrowsecurity OR p.oid IS NOT NULL),
+    'credit.record, forced f: guarded for "r", permissive t, to {-}, using credit.guard(subject_id, category_id), check none',
+    'records have one policy, and it asks the guard alone');
+
+SELECT is_empty($$
+    SELECT r.oid::regclass FROM pg_class r JOIN member m ON m.classid = 'pg_class'::regclass AND m.objid = r.oid
+     WHERE r.relkind = 'v' AND NOT coalesce(r.reloptions, '{}') && '{security_barrier=true,security_invoker=true}' $$,
+    'a view shows a leaky condition its own rows only');
+
+-- Salts, digests of persons, sealed values: by their names, whichever table they stand in.
+SELECT is_empty($$
+    SELECT r.oid::regclass, t.attname, c.role
+      FROM pg_class r JOIN member m ON m.classid = 'pg_class'::regclass AND m.objid = r.oid
+      JOIN pg_attribute t ON t.attrelid = r.oid AND t.attnum > 0, caller c
+     WHERE (t.attname ~ '(salt|seal|secret|key_|_key$)' OR t.attname ~ 'digest' AND r.relname NOT IN ('model', 'rating', 'observation_rejected'))
+       AND t.attname NOT IN ('batch_key', 'source_key')
+       AND has_column_privilege(c.role, r.oid, t.attnum, 'SELECT') $$,
+    'nobody reads a salt, a digest of a person, a sealed value');
+
+SELECT is_empty($$
+    SELECT r.oid::regclass, c.role
+      FROM pg_class r JOIN member m ON m.classid = 'pg_class'::regclass AND m.objid = r.oid
+      JOIN pg_attribute t ON t.attrelid = r.oid AND t.attname = 'subject_id', caller c
+     WHERE has_column_privilege(c.role, r.oid, t.attnum, 'SELECT')
+       AND (c.role NOT IN ('credit_operator', 'credit_portal') AND (c.role, r.relname) <> ('credit_institution', 'record')) $$,
+    'no row about a subject is an analyst''s, an auditor''s or a provider''s to read, and an institution''s behind the guard only');
+
+SELECT * FROM finish();
+ROLLBACK;
