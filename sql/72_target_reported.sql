@@ -43,7 +43,7 @@ INSERT INTO credit.reported_figures (pack, position, clause, phrase, metric, reg
 ('yixing-2023', 36, 'Yixing §一.(一).一', '下辖13个镇、5个街道，有103个社区居委会、206个行政村', 'region_node_count', '320282', '', '[2023-07-17,2023-07-17]', 327, 'derived', '13 + 5 + 103 + 206 = 327', true),
 ('yixing-2023', 37, 'Yixing §一.(二).二', '对全市8.3万余家法人单位实施动态评价', 'legal_person_dynamic_rating_count', '320282', '', '[2023-07-17,2023-07-17]', 83000, 'lower_bound', NULL, true),
 ('yixing-2023', 38, 'Yixing §一.(二).二', '业务办理时限有效压缩在5个工作日以内', 'credit_service_handling_days', '320282', '', '[2023-07-17,2023-07-17]', 5, 'upper_bound', NULL, true),
-('yixing-2023', 39, 'Yixing §一.(二).二', '对全市8.3万余家法人单位实施动态评价', 'individual_business_count', '320282', '', '[2023-07-17,2023-07-17]', 100000, 'lower_bound', NULL, true),
+('yixing-2023', 39, 'Yixing §一.(一).一', '个体工商户突破10万户', 'individual_business_count', '320282', '', '[2023-07-17,2023-07-17]', 100000, 'lower_bound', NULL, true),
 ('yixing-2023', 40, 'Yixing §一.(二).一', '成员单位达到76家', 'credit_lead_group_member_count', '320282', '', '[2023-07-17,2023-07-17]', 76, 'reported', NULL, true),
 ('yixing-2023', 41, 'Yixing §一.(三).三', '升级18个便民服务中心、提档303个村(社区)便民服务站、建成120个政务服务驿站', 'service_centre_count', '320282', '', '[2023-07-17,2023-07-17]', 18, 'reported', NULL, true),
 ('yixing-2023', 42, 'Yixing §一.(三).三', '升级18个便民服务中心、提档303个村(社区)便民服务站、建成120个政务服务驿站', 'service_station_count', '320282', '', '[2023-07-17,2023-07-17]', 303, 'reported', NULL, true),

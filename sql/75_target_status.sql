@@ -337,6 +337,7 @@ BEGIN
     ELSIF unknown IS NOT NULL AND NOT o.holds THEN
         o.lacking := 'no figures for ' || unknown;
         o.lacking_zh := '缺少数据：' || unknown;
+        o.num := NULL;      -- how many are reached is not known
     END IF;
     RETURN o;
 END
