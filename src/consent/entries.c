@@ -175,7 +175,7 @@ add_to_group(const Request *request, Gathering *g, int s, Reason reason,
 	if (reason == REASON_GRANTED)
 	{
 		appendStringInfoString(group->consents, separator);
-		append_consents(group->consents, &request->decisions[s * request->n_categories],
+		append_consents(group->consents, &request->decisions[(Size) s * request->n_categories],
 						columns, request->n_categories);
 	}
 	if (group->subjects->len + group->consents->len > ENTRY_FULL)
@@ -198,7 +198,7 @@ pgcredit_record_request(Request *request)
 	g.entries = palloc(g.size * sizeof(PgcreditEntry));
 	for (int s = 0; s < request->n_subjects; s++)
 	{
-		const Decision *d = &request->decisions[s * request->n_categories];
+		const Decision *d = &request->decisions[(Size) s * request->n_categories];
 		CategorySet done = {{0, 0}};
 
 		CHECK_FOR_INTERRUPTS();

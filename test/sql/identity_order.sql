@@ -58,7 +58,7 @@ UNION ALL SELECT 'region_code', * FROM pg_temp.disagree('g');
 -- operator classes are whole
 SELECT opcintype::regtype, amname, amvalidate(o.oid), opcdefault
   FROM pg_opclass o JOIN pg_am a ON a.oid = opcmethod JOIN pg_namespace n ON n.oid = opcnamespace
- WHERE nspname = 'credit' AND opcname IN ('uscc_ops', 'resident_id_ops', 'region_code_ops') ORDER BY 1::text, 2;
+ WHERE nspname = 'credit' AND opcname IN ('uscc_ops', 'resident_id_ops', 'region_code_ops') ORDER BY opcintype::regtype::text COLLATE "C", amname;
 
 -- indexes are used, and find what a scan finds; a literal and a parameter alike
 CREATE INDEX ids_u ON ids (u);

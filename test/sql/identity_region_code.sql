@@ -34,7 +34,7 @@ INSERT INTO region_cast SELECT '330281'::credit.region_code, '330281'::text;
 INSERT INTO region_cast SELECT '330281'::credit.region_code, '330281'::varchar;
 SELECT t, c, t::credit.region_code OPERATOR(credit.=) c AS same FROM region_cast;
 SELECT castsource::regtype, casttarget::regtype, castcontext FROM pg_cast
- WHERE 'credit.region_code'::regtype IN (castsource, casttarget) ORDER BY 1::text, 2::text;
+ WHERE 'credit.region_code'::regtype IN (castsource, casttarget) ORDER BY castsource::regtype::text COLLATE "C", casttarget::regtype::text COLLATE "C";
 
 DO $$
 BEGIN

@@ -87,7 +87,7 @@ INSERT INTO number_out (b) SELECT r FROM number_in;
 INSERT INTO number_in SELECT body FROM made;
 \set VERBOSITY default
 SELECT castsource::regtype, casttarget::regtype, castcontext FROM pg_cast
- WHERE 'credit.resident_id'::regtype IN (castsource, casttarget) ORDER BY 1::text, 2::text;
+ WHERE 'credit.resident_id'::regtype IN (castsource, casttarget) ORDER BY castsource::regtype::text COLLATE "C", casttarget::regtype::text COLLATE "C";
 
 -- nor into the statistics
 ALTER TABLE number_in ADD other int DEFAULT 1;

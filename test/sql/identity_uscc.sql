@@ -109,7 +109,7 @@ INSERT INTO cast_target (c) VALUES ('无'::text);
 RESET search_path;
 \set VERBOSITY default
 SELECT castsource::regtype, casttarget::regtype, castcontext FROM pg_cast
- WHERE 'credit.uscc'::regtype IN (castsource, casttarget) ORDER BY 1::text, 2::text;
+ WHERE 'credit.uscc'::regtype IN (castsource, casttarget) ORDER BY castsource::regtype::text COLLATE "C", casttarget::regtype::text COLLATE "C";
 
 -- soft errors from 16 on
 DO $$
