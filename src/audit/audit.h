@@ -40,8 +40,9 @@ extern void pgcredit_json_time(StringInfo buf, TimestampTz value);
 /* 'SHA-256(salt || subject_id)' in base64url: how a subject stands in the log. */
 extern char *pgcredit_subject_token(int64 subject_id, const bytea *salt);
 
-/* Immediate lane: returns when all n entries are durable, or raises. */
-extern uint64 pgcredit_audit_record(PgcreditEntry *entries, int n);
+/* Immediate lane: nothing is shown before the second has returned. */
+extern void pgcredit_audit_begin(PgcreditEntry *entries, int n);
+extern uint64 pgcredit_audit_finish(void);
 
 /* Lane with the transaction: in the log if and only if it commits. */
 extern void pgcredit_audit_write_entry(PgcreditEntry *entry);

@@ -18,6 +18,7 @@
 #include "core/core.h"
 
 static int	audit_timeout_ms = 5000;
+static TimestampTz deadline;	/* of the entries begun last */
 
 /*
  * Settings, callbacks, hooks and the launcher of the room.
@@ -41,7 +42,7 @@ pgcredit_audit_init(void)
 }
 
 static void
-wait_a_moment(TimestampTz deadline, long most_ms)
+wait_a_moment(long most_ms)
 {
 	long		left = TimestampDifferenceMilliseconds(GetCurrentTimestamp(), deadline);
 
@@ -96,18 +97,14 @@ check_can_record(PgcreditEntry *entries, int n)
 }
 
 /*
- * Record n entries at once and return when all are durable, with the sequence
- * number of the first; raise, having shown nothing, when that cannot be had
- * within pgcredit.audit_timeout.  The entries survive whatever becomes of the
- * calling transaction (P1).
+ * Hand n entries to the writer; pgcredit_audit_finish waits for them.  What the
+ * backend does in between overlaps with the flush, and must not reach a client.
+ * Entries that were begun are recorded even if they are not waited for.
  */
-uint64
-pgcredit_audit_record(PgcreditEntry *entries, int n)
+void
+pgcredit_audit_begin(PgcreditEntry *entries, int n)
 {
-	TimestampTz deadline;
 	uint64		ticket;
-	uint64		seq;
-	int			sqlstate;
 	int			put = 0;
 
 	check_can_record(entries, n);
@@ -115,7 +112,8 @@ pgcredit_audit_record(PgcreditEntry *entries, int n)
 	ticket = pgcredit_waiter_begin(n);
 	while (put < n)
 	{
-		sqlstate = pgcredit_queue_put(&entries[put], ticket);
+		int			sqlstate = pgcredit_queue_put(&entries[put], ticket);
+
 		if (sqlstate == 0)
 		{
 			put++;
@@ -125,15 +123,29 @@ pgcredit_audit_record(PgcreditEntry *entries, int n)
 			refuse(sqlstate);
 		if (sqlstate == ERRCODE_PGCREDIT_AUDIT_UNAVAILABLE)
 			pgcredit_queue_request_writer(MyDatabaseId);
-		wait_a_moment(deadline, sqlstate == ERRCODE_PGCREDIT_AUDIT_UNAVAILABLE ? 20L : 1L);
+		wait_a_moment(sqlstate == ERRCODE_PGCREDIT_AUDIT_UNAVAILABLE ? 20L : 1L);
 	}
+}
+
+/*
+ * Return when all entries begun last are durable, with the sequence number of
+ * the first; raise when that cannot be had within pgcredit.audit_timeout, and
+ * then show nothing.  The entries survive whatever becomes of the calling
+ * transaction (P1).
+ */
+uint64
+pgcredit_audit_finish(void)
+{
+	uint64		seq;
+	int			sqlstate;
+
 	while (pgcredit_waiter_outstanding(&sqlstate, &seq) > 0)
 	{
 		if (sqlstate != 0)
 			break;
 		if (GetCurrentTimestamp() >= deadline)
 			refuse(ERRCODE_PGCREDIT_AUDIT_TIMEOUT);
-		wait_a_moment(deadline, 1000L);
+		wait_a_moment(1000L);
 	}
 	if (sqlstate != 0)
 		refuse(sqlstate);

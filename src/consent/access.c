@@ -21,6 +21,7 @@
 #include "utils/hsearch.h"
 #include "utils/memutils.h"
 
+#include "audit/audit.h"
 #include "consent/consent_internal.h"
 #include "core/core.h"
 #include "crypto/crypto.h"
@@ -227,14 +228,15 @@ raise_refusal(const Request *r, const Decision *refused)
 
 /*
  * Arguments: subject (bigint, or bigint[]), purpose text, categories text[].
- * Check, record, grant; "strict" raises if any pair is refused and then grants
- * nothing.  The result lives in the caller's memory context.
+ * Check, and hand the outcome to the log; with "strict" nothing is opened if
+ * any pair is refused.  The result lives in the caller's memory context.  Until
+ * pgcredit_access_finish has returned nothing is granted, and what is read
+ * meanwhile must stay inside.
  */
 Request *
-pgcredit_open_access(FunctionCallInfo fcinfo, bool strict)
+pgcredit_access_begin(FunctionCallInfo fcinfo, bool strict)
 {
 	Request    *r;
-	const Decision *refused;
 	HTAB	   *places;
 	int64		one = 0;
 	int64	   *ids = &one;
@@ -266,13 +268,22 @@ pgcredit_open_access(FunctionCallInfo fcinfo, bool strict)
 	take_subjects(r, ids, n, &places);
 	pgcredit_decide(r, places);
 
-	refused = strict ? first_refused(r) : NULL;
-	r->opened = refused == NULL;
+	r->opened = !strict || first_refused(r) == NULL;
 	pgcredit_record_request(r);
-	pgcredit_guard_apply(r);
-	if (refused)
-		raise_refusal(r, refused);
 	return r;
+}
+
+/*
+ * Wait until the request is in the log, then grant what it decided, or raise
+ * for what it was refused.
+ */
+void
+pgcredit_access_finish(Request *r)
+{
+	r->first_seq = pgcredit_audit_finish();
+	pgcredit_guard_apply(r);
+	if (!r->opened)
+		raise_refusal(r, first_refused(r));
 }
 
 /*
@@ -312,7 +323,10 @@ return_decisions(FunctionCallInfo fcinfo, const Request *r)
 Datum
 pgcredit_open_access_one(PG_FUNCTION_ARGS)
 {
-	return_decisions(fcinfo, pgcredit_open_access(fcinfo, true));
+	Request    *r = pgcredit_access_begin(fcinfo, true);
+
+	pgcredit_access_finish(r);
+	return_decisions(fcinfo, r);
 	return (Datum) 0;
 }
 
@@ -323,6 +337,9 @@ pgcredit_open_access_one(PG_FUNCTION_ARGS)
 Datum
 pgcredit_open_access_many(PG_FUNCTION_ARGS)
 {
-	return_decisions(fcinfo, pgcredit_open_access(fcinfo, false));
+	Request    *r = pgcredit_access_begin(fcinfo, false);
+
+	pgcredit_access_finish(r);
+	return_decisions(fcinfo, r);
 	return (Datum) 0;
 }

@@ -132,7 +132,8 @@ extern bool pgcredit_purpose_exists(const char *purpose);
 
 /* access.c */
 extern const ReasonInfo pgcredit_reasons[];
-extern Request *pgcredit_open_access(FunctionCallInfo fcinfo, bool strict);
+extern Request *pgcredit_access_begin(FunctionCallInfo fcinfo, bool strict);
+extern void pgcredit_access_finish(Request *request);
 
 /* decide.c */
 extern void pgcredit_decide(Request *request, HTAB *places);

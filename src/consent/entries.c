@@ -183,8 +183,8 @@ add_to_group(const Request *request, Gathering *g, int s, Reason reason,
 }
 
 /*
- * Record every decision of the request, and return when all entries are
- * durable; raise, with nothing granted, when they are not.
+ * Hand every decision of the request to the log; pgcredit_access_finish waits
+ * until they are durable.
  */
 void
 pgcredit_record_request(Request *request)
@@ -219,5 +219,5 @@ pgcredit_record_request(Request *request)
 	}
 	foreach(lc, g.in_order)
 		close_group(request, (EntryGroup *) lfirst(lc), &g);
-	request->first_seq = pgcredit_audit_record(g.entries, g.n);
+	pgcredit_audit_begin(g.entries, g.n);
 }

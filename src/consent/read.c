@@ -1,6 +1,10 @@
 /*
  * read.c
  *		credit.read: open access and return the records, in one call.
+ *
+ * The records of one subject are fetched while its entry is being flushed; the
+ * function returns them, and so shows them, only when the entry is durable, and
+ * no code of a user runs in between.
  */
 #include "postgres.h"
 
@@ -198,10 +202,12 @@ put_records_of_many(ReturnSetInfo *rsinfo, const Request *r)
 Datum
 pgcredit_read_one(PG_FUNCTION_ARGS)
 {
-	Request    *r = pgcredit_open_access(fcinfo, true);
+	Request    *r = pgcredit_access_begin(fcinfo, true);
 
 	InitMaterializedSRF(fcinfo, 0);
-	put_records_of_one((ReturnSetInfo *) fcinfo->resultinfo, r);
+	if (r->opened)
+		put_records_of_one((ReturnSetInfo *) fcinfo->resultinfo, r);
+	pgcredit_access_finish(r);
 	return (Datum) 0;
 }
 
@@ -212,8 +218,9 @@ pgcredit_read_one(PG_FUNCTION_ARGS)
 Datum
 pgcredit_read_many(PG_FUNCTION_ARGS)
 {
-	Request    *r = pgcredit_open_access(fcinfo, false);
+	Request    *r = pgcredit_access_begin(fcinfo, false);
 
+	pgcredit_access_finish(r);
 	InitMaterializedSRF(fcinfo, 0);
 	put_records_of_many((ReturnSetInfo *) fcinfo->resultinfo, r);
 	return (Datum) 0;
