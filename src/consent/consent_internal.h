@@ -162,6 +162,8 @@ extern void pgcredit_scan_begin(TableScan *scan, TableInfo *info, int n_keys,
 								ScanKey keys, Snapshot snapshot);
 extern HeapTuple pgcredit_scan_next(TableScan *scan);
 extern Datum pgcredit_scan_column(const TableScan *scan, HeapTuple tuple, int k, bool *isnull);
+extern void pgcredit_scan_columns(const TableScan *scan, HeapTuple tuple, int n,
+								  Datum *values, bool *nulls);
 extern void pgcredit_scan_end(TableScan *scan);
 
 /* entries.c */

@@ -18,6 +18,9 @@
 #include "consent/consent_internal.h"
 #include "core/core.h"
 
+/* Columns of a table that is read whole; ours have far fewer. */
+#define MAX_TABLE_COLUMNS 64
+
 /*
  * Find the table, its index and its columns, again after the extension was
  * dropped and created.
@@ -73,6 +76,26 @@ Datum
 pgcredit_scan_column(const TableScan *scan, HeapTuple tuple, int k, bool *isnull)
 {
 	return heap_getattr(tuple, scan->columns[k], RelationGetDescr(scan->rel), isnull);
+}
+
+/*
+ * The first n columns of info->names at once.
+ */
+void
+pgcredit_scan_columns(const TableScan *scan, HeapTuple tuple, int n, Datum *values, bool *nulls)
+{
+	TupleDesc	desc = RelationGetDescr(scan->rel);
+	Datum		all_values[MAX_TABLE_COLUMNS];
+	bool		all_nulls[MAX_TABLE_COLUMNS];
+
+	if (desc->natts > MAX_TABLE_COLUMNS)
+		elog(ERROR, "table \"%s\" has too many columns", RelationGetRelationName(scan->rel));
+	heap_deform_tuple(tuple, desc, all_values, all_nulls);
+	for (int k = 0; k < n; k++)
+	{
+		values[k] = all_values[scan->columns[k] - 1];
+		nulls[k] = all_nulls[scan->columns[k] - 1];
+	}
 }
 
 void

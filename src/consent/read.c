@@ -101,8 +101,7 @@ put_records_of_one(ReturnSetInfo *rsinfo, const Request *r)
 			Datum		values[OUT_COLUMNS];
 			bool		nulls[OUT_COLUMNS];
 
-			for (int k = 0; k < OUT_COLUMNS; k++)
-				values[k] = pgcredit_scan_column(&scan, tuple, k, &nulls[k]);
+			pgcredit_scan_columns(&scan, tuple, OUT_COLUMNS, values, nulls);
 			put_row(rsinfo, values, nulls);
 			CHECK_FOR_INTERRUPTS();
 		}
