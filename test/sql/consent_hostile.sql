@@ -113,8 +113,10 @@ SET pgcredit.institution = 'consent_h_other';
 SET pgcredit.purpose = 'supervision';
 SET credit.institution = 'consent_h_other';
 SET "request.jwt.claims" = '{"role": "postgres"}';
+\set VERBOSITY sqlstate
 SET pgcredit.audit_timeout = 0;
 SHOW pgcredit.key_command;
+\set VERBOSITY terse
 SELECT name FROM pg_settings WHERE name LIKE 'pgcredit.key%';
 SET session_replication_role = replica;
 LOAD 'pgcredit';
