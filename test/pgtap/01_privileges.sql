@@ -14,7 +14,11 @@ CREATE TEMP TABLE expected (object text PRIMARY KEY, marks text NOT NULL CHECK (
 CREATE TEMP VIEW member AS
     SELECT d.classid, d.objid
       FROM pg_depend d JOIN pg_extension e ON d.refclassid = 'pg_extension'::regclass AND d.refobjid = e.oid
-     WHERE d.deptype = 'e' AND e.extname = 'pgcredit';
+     WHERE d.deptype = 'e' AND e.extname = 'pgcredit'
+       -- from 17 on the row types of tables and the arrays of types are members too; they have their table's and type's rights
+       AND NOT (d.classid = 'pg_type'::regclass AND EXISTS (
+                SELECT FROM pg_type t LEFT JOIN pg_class c ON c.oid = t.typrelid
+                 WHERE t.oid = d.objid AND (c.relkind <> 'c' OR EXISTS (SELECT FROM pg_type el WHERE el.typarray = t.oid))));
 
 -- ------------------------------------------------------------------ functions, procedures, aggregates
 
