@@ -351,6 +351,7 @@ INSERT INTO expected VALUES
     ('type credit.resident_id',             'XXXXXXX'),
     ('type credit.region_code',             'XXXXXXX'),
     ('type credit.batch_summary',           'XXXXXXX'),
+    ('type credit.opened_record',           'XXXXXXX'),
     ('type credit._observation_row',        'XXXXXXX'),
     ('type credit._figure',                 'XXXXXXX'),
     ('type credit._case',                   'XXXXXXX'),
