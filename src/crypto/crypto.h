@@ -5,6 +5,10 @@
 #ifndef PGCREDIT_CRYPTO_H
 #define PGCREDIT_CRYPTO_H
 
+/* Plain C that other rooms call too; those in turn start with pgcredit_crypto_init. */
+#include "crypto/merkle_kernel.h"
+#include "crypto/note_kernel.h"
+
 #define PGCREDIT_HASH_BYTES 32
 
 /*

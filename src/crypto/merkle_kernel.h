@@ -55,8 +55,9 @@ extern int	pgcredit_merkle_consistency(uint64_t old, uint64_t size,
 
 /*
  * Do these prove it?  The algorithms of RFC 9162 sections 2.1.3.2 and 2.1.4.2;
- * n may be anything, also negative or more than a path can have.  From size 0
- * the only proof is the empty one, and it proves nothing but that.
+ * n may be anything, also negative or more than a path can have.  The root of
+ * size 0 is SHA-256 of nothing, and from there the only proof is the empty one:
+ * it says nothing about the newer root, as everything begins with nothing.
  */
 extern bool pgcredit_merkle_check_inclusion(const PgcreditMerkleHash leaf_hash,
 											uint64_t leaf, uint64_t size,

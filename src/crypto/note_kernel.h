@@ -42,14 +42,20 @@ typedef struct PgcreditNote
 	size_t		signatures_len;
 } PgcreditNote;
 
-/* One signature line, decoded. */
+/* A cosignature is made and checked of no text longer than this. */
+#define PGCREDIT_NOTE_COSIGNED_MAX 16384
+
+/*
+ * One signature line, decoded.  A signature may be longer than any that we
+ * check (post-quantum ones have 2,428 bytes); then bytes holds its beginning.
+ */
 typedef struct PgcreditNoteSignature
 {
 	const char *name;
 	size_t		name_len;
 	uint8_t		id[PGCREDIT_NOTE_KEY_ID];
 	uint8_t		bytes[256];
-	size_t		len;			/* without the id */
+	size_t		len;			/* without the id; may be more than bytes holds */
 } PgcreditNoteSignature;
 
 typedef struct PgcreditCheckpoint
@@ -64,7 +70,10 @@ extern size_t pgcredit_note_base64_size(size_t len);	/* with the NUL */
 extern void pgcredit_note_base64(const void *data, size_t len, char *out);
 extern int	pgcredit_note_base64_decode(const char *text, size_t len, uint8_t *out, size_t out_size);
 
-/* A key's name: not empty, no space of Unicode, no '+', no control, at most PGCREDIT_NOTE_NAME_MAX bytes of UTF-8. */
+/*
+ * A key's name: not empty, no space of Unicode, no '+', no control, at most
+ * PGCREDIT_NOTE_NAME_MAX bytes of UTF-8.
+ */
 extern bool pgcredit_note_name_valid(const char *name, size_t len);
 /* Fills key; false when the name is no key's name. */
 extern bool pgcredit_note_key(const char *name, uint8_t type, const uint8_t public_key[PGCREDIT_NOTE_PUBLIC],
@@ -84,7 +93,8 @@ extern bool pgcredit_note_verify(const uint8_t public_key[PGCREDIT_NOTE_PUBLIC],
 /*
  * A signature line with its newline: the log's own over text, and a witness's
  * (type PGCREDIT_NOTE_COSIGNATURE) over text at a time in seconds since 1970.
- * Return its length.
+ * Return its length; that of a cosignature is 0 when the text is longer than
+ * PGCREDIT_NOTE_COSIGNED_MAX or the time more than 2^63-1.
  */
 extern size_t pgcredit_note_signature_line(const PgcreditNoteKey *key, const uint8_t seed[PGCREDIT_NOTE_SEED],
 										   const char *text, size_t len, char out[PGCREDIT_NOTE_LINE_SIZE]);
@@ -92,9 +102,16 @@ extern size_t pgcredit_note_cosignature_line(const PgcreditNoteKey *key, const u
 											 const char *text, size_t len, uint64_t seconds,
 											 char out[PGCREDIT_NOTE_LINE_SIZE]);
 
-/* Take a note apart: false when it is none.  At most 100 signature lines are taken. */
+/*
+ * Take a note apart: false when it is none, that is, when it has a control
+ * character or a NUL, is not UTF-8, has no empty line, no signature line, more
+ * than 100 of them, or a malformed one.  No signature is checked.
+ */
 extern bool pgcredit_note_open(const char *note, size_t len, PgcreditNote *out);
-/* The next signature line from *at (begin with 0); false at the end or, with *bad, when the line is malformed. */
+/*
+ * The next signature line from *at (begin with 0); false at the end or, with
+ * *bad, when the line is malformed, which it is not after pgcredit_note_open.
+ */
 extern bool pgcredit_note_next(const PgcreditNote *note, size_t *at, PgcreditNoteSignature *out, bool *bad);
 /*
  * Is this line a valid signature of the key, by its type, over the text?  A
@@ -104,7 +121,10 @@ extern bool pgcredit_note_line_is_of(const PgcreditNoteSignature *line, const Pg
 extern bool pgcredit_note_check(const PgcreditNoteSignature *line, const PgcreditNoteKey *key,
 								const char *text, size_t len, uint64_t *seconds);
 
-/* Text of a checkpoint (what is signed); returns its length.  Parsing takes no extension lines less than the format allows. */
+/*
+ * Text of a checkpoint (what is signed); returns its length.  Parsing takes
+ * extension lines as the format allows them, and forgets them.
+ */
 extern size_t pgcredit_checkpoint_text(const PgcreditCheckpoint *checkpoint, char out[PGCREDIT_CHECKPOINT_SIZE]);
 extern bool pgcredit_checkpoint_parse(const char *text, size_t len, PgcreditCheckpoint *out);
 
