@@ -6,12 +6,10 @@
 -- for its insert.
 CREATE TABLE credit.audit_entry (
     seq   bigint PRIMARY KEY,
-    hash  bytea NOT NULL,
     entry text NOT NULL
 );
 COMMENT ON TABLE credit.audit_entry IS 'the log: one row for each entry, written by the audit writer only (审计日志)';
 COMMENT ON COLUMN credit.audit_entry.seq IS 'sequence number from 1, without gap (序号)';
-COMMENT ON COLUMN credit.audit_entry.hash IS 'SHA-256 of the canonical bytes (摘要)';
 COMMENT ON COLUMN credit.audit_entry.entry IS 'canonical bytes of the entry: RFC 8785 JSON in UTF-8 (规范字节)';
 
 -- Rows live here from their transaction's commit until the writer's next turn. No key: after a restore from a dump the
@@ -77,6 +75,11 @@ END
 $$;
 COMMENT ON FUNCTION credit._audit_table(regclass) IS 'puts the triggers on a table that record each statement that writes it (挂接写入留痕)';
 
+CREATE FUNCTION credit.leaf_hash(entry text) RETURNS bytea
+    AS 'MODULE_PATHNAME', 'pgcredit_leaf_hash' LANGUAGE C IMMUTABLE STRICT PARALLEL SAFE;
+COMMENT ON FUNCTION credit.leaf_hash(text) IS
+    'hash of an entry''s bytes as a leaf of the log''s tree: SHA-256(0x00 || entry), RFC 6962 (叶子哈希)';
+
 -- security_invoker would ask every reader for a right on the table; the view is the only way to read the log.
 CREATE VIEW credit.audit_log WITH (security_barrier) AS
 SELECT a.seq,
@@ -95,19 +98,21 @@ SELECT a.seq,
        (j.e ->> 'count')::bigint AS count,
        (j.e ->> 'access')::uuid AS access,
        a.entry,
-       a.hash
+       credit.leaf_hash(a.entry) AS leaf_hash
   FROM credit.audit_entry a
  CROSS JOIN LATERAL (SELECT a.entry::jsonb AS e OFFSET 0) j;
 COMMENT ON VIEW credit.audit_log IS 'the log, an entry a row, with its members as columns (审计日志查询)';
 COMMENT ON COLUMN credit.audit_log.subjects IS 'subjects as tokens, see doc/reference/30_audit.md (信用主体令牌)';
 COMMENT ON COLUMN credit.audit_log.consents IS 'for each subject, the consents that were used (所依据的授权)';
+COMMENT ON COLUMN credit.audit_log.leaf_hash IS 'its hash in the tree over the log (叶子哈希)';
 COMMENT ON COLUMN credit.audit_log.access IS 'the entries of one call of open_access or read share it (查询编号)';
 
 REVOKE ALL ON credit.audit_entry, credit.audit_outbox, credit.audit_log FROM PUBLIC;
 REVOKE ALL ON SEQUENCE credit.audit_outbox_id_seq FROM PUBLIC;
-REVOKE ALL ON FUNCTION credit._refuse_change(), credit._restore_log(), credit.audit_write(), credit._audit_note(jsonb), credit._subject_token(bigint, bytea),
+REVOKE ALL ON FUNCTION credit._refuse_change(), credit._restore_log(), credit.audit_write(), credit._audit_note(jsonb), credit._subject_token(bigint, bytea), credit.leaf_hash(text),
                        credit._start_writer(), credit._audit_table(regclass)
     FROM PUBLIC;
 GRANT SELECT ON credit.audit_log TO credit_auditor;
+GRANT EXECUTE ON FUNCTION credit.leaf_hash(text) TO credit_auditor;
 
 SELECT credit._start_writer();

@@ -59,6 +59,13 @@ extern void pgcredit_queue_bar(Oid dbid);
 extern void pgcredit_queue_unbar(Oid dbid, bool gone);
 extern void pgcredit_queue_forget(Oid dbid);
 
+/* record.c: pgcredit.audit_timeout, in milliseconds */
+extern int	pgcredit_audit_timeout(void);
+
+/* writer.c */
+extern void pgcredit_pin_settings(void);
+extern void pgcredit_cancel_if_lock_timeout(SIGNAL_ARGS);
+
 /* entry.c */
 extern void pgcredit_entry_check_size(const PgcreditEntry *entry);
 

@@ -186,6 +186,7 @@ pgcredit_queue_put(const PgcreditEntry *entry, uint64 ticket)
 	ring_copy_in(i, pos, entry->suffix.data, entry->suffix.len);
 	slot->head += item.size;
 	slot->pending++;
+	slot->accessed = true;
 	writer = slot->writer_procno;
 	LWLockRelease(SLOT_LOCK(i));
 	pgcredit_wake(writer);

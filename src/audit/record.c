@@ -15,7 +15,9 @@
 #include "utils/wait_event.h"
 
 #include "audit/audit_internal.h"
+#include "audit/notary.h"
 #include "core/core.h"
+#include "crypto/crypto.h"
 
 static int	audit_timeout_ms = 5000;
 static TimestampTz deadline;	/* of the entries begun last */
@@ -31,6 +33,8 @@ pgcredit_audit_init(void)
 							"An access whose entry is not durable by then is refused.",
 							&audit_timeout_ms, 5000, 1, 600000,
 							PGC_USERSET, GUC_UNIT_MS, NULL, NULL, NULL);
+	pgcredit_witness_init();
+	pgcredit_notary_init();
 	pgcredit_audit_transaction_init();
 	if (!process_shared_preload_libraries_in_progress)
 		return;
@@ -39,6 +43,12 @@ pgcredit_audit_init(void)
 		return;
 	pgcredit_audit_hooks_init();
 	pgcredit_launcher_register();
+}
+
+int
+pgcredit_audit_timeout(void)
+{
+	return audit_timeout_ms;
 }
 
 static void
@@ -92,6 +102,13 @@ check_can_record(PgcreditEntry *entries, int n)
 				 errhint("Open the access on the primary.")));
 	if (!pgcredit_audit_preloaded())
 		pgcredit_require_preloaded("recording an access");
+	/* A log that cannot be signed can be bent: no read without the key. */
+	if (!pgcredit_key_loaded())
+		ereport(ERROR,
+				(errcode(ERRCODE_PGCREDIT_KEY_UNAVAILABLE),
+				 errmsg("no key is loaded, so the log cannot be signed"),
+				 errdetail("An access that cannot be recorded is refused."),
+				 errhint("Set pgcredit.key_file or pgcredit.key_command and restart the server.")));
 	for (int k = 0; k < n; k++)
 		pgcredit_entry_check_size(&entries[k]);
 }

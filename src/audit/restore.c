@@ -14,26 +14,29 @@
 #include "postgres.h"
 
 #include "access/genam.h"
+#include "access/heapam.h"
 #include "access/htup_details.h"
+#include "access/table.h"
 #include "access/tableam.h"
 #include "access/xact.h"
 #include "commands/trigger.h"
+#include "executor/tuptable.h"
 #include "fmgr.h"
+#include "nodes/pg_list.h"
 #include "storage/lmgr.h"
 #include "utils/builtins.h"
 #include "utils/fmgroids.h"
 #include "utils/inval.h"
+#include "utils/memutils.h"
 #include "utils/rel.h"
 #include "utils/snapmgr.h"
 
 #include "audit/audit_internal.h"
+#include "audit/tree.h"
 #include "core/core.h"
 
 PG_FUNCTION_INFO_V1(pgcredit_restore_log);
-
-/* Columns of credit.audit_entry, from 1 */
-#define ENTRY_SEQ 1
-#define ENTRY_TEXT 3
+PG_FUNCTION_INFO_V1(pgcredit_restore_rows);
 
 static Oid	restored_relid = InvalidOid;	/* the log this session restores */
 static int64 restored_to = 0;	/* its last entry */
@@ -143,11 +146,39 @@ remember_restored(Relation rel)
 	entries_end(&entries);
 }
 
+/*
+ * Delete the rows of a derived table; of credit.audit_leaf those that cover
+ * entries from "from" on.  The writer makes anew what is missing.
+ */
+static void
+delete_derived(const char *name, int64 from)
+{
+	Relation	rel = table_open(pgcredit_relation_oid(name, false), RowExclusiveLock);
+	TableScanDesc scan;
+	TupleTableSlot *slot = table_slot_create(rel, NULL);
+
+	PushActiveSnapshot(GetLatestSnapshot());
+	scan = table_beginscan(rel, GetActiveSnapshot(), 0, NULL);
+	while (table_scan_getnextslot(scan, ForwardScanDirection, slot))
+	{
+		bool		isnull;
+
+		if (from == 0 ||
+			(DatumGetInt64(slot_getattr(slot, LEAF_N, &isnull)) + 1) * LEAF_ROW >= from)
+			simple_table_tuple_delete(rel, &slot->tts_tid, GetActiveSnapshot());
+	}
+	table_endscan(scan);
+	PopActiveSnapshot();
+	ExecDropSingleTupleTableSlot(slot);
+	table_close(rel, RowExclusiveLock);
+}
+
 static void
 move_to_outbox(Relation rel, int64 from)
 {
 	EntryScan	entries;
 	HeapTuple	tuple;
+	int64		moved = 0;
 
 	entries_begin(&entries, rel, from);
 	while ((tuple = systable_getnext_ordered(entries.scan, ForwardScanDirection)) != NULL)
@@ -156,8 +187,14 @@ move_to_outbox(Relation rel, int64 from)
 
 		back_to_outbox(TextDatumGetCString(heap_getattr(tuple, ENTRY_TEXT, RelationGetDescr(rel), &isnull)));
 		simple_table_tuple_delete(rel, &tuple->t_self, GetActiveSnapshot());
+		moved++;
 	}
 	entries_end(&entries);
+	if (moved > 0)
+	{
+		delete_derived("audit_leaf", from);
+		delete_derived("audit_node", 0);
+	}
 }
 
 /*
@@ -186,5 +223,50 @@ pgcredit_restore_log(PG_FUNCTION_ARGS)
 		remember_restored(rel);
 		CacheInvalidateRelcache(rel);	/* the writer reads the last number again */
 	}
+	return PointerGetDatum(NULL);
+}
+
+/*
+ * credit._restore_rows() returns trigger: BEFORE INSERT statement trigger of
+ * tables that only the platform's processes write.  The first INSERT of a
+ * session needs the table empty; those that follow, as a dump of INSERTs has
+ * them, go on.
+ */
+Datum
+pgcredit_restore_rows(PG_FUNCTION_ARGS)
+{
+	static List *restoring = NIL;	/* tables, by oid */
+	TriggerData *trigger = (TriggerData *) fcinfo->context;
+	Relation	rel;
+	TableScanDesc scan;
+	TupleTableSlot *slot;
+	bool		empty;
+	MemoryContext old;
+
+	if (!CALLED_AS_TRIGGER(fcinfo) || !TRIGGER_FIRED_FOR_STATEMENT(trigger->tg_event) ||
+		!TRIGGER_FIRED_BEFORE(trigger->tg_event) || !TRIGGER_FIRED_BY_INSERT(trigger->tg_event))
+		ereport(ERROR,
+				(errcode(ERRCODE_E_R_I_E_TRIGGER_PROTOCOL_VIOLATED),
+				 errmsg("credit._restore_rows() must be called as a BEFORE INSERT statement trigger")));
+	rel = trigger->tg_relation;
+	if (list_member_oid(restoring, RelationGetRelid(rel)))
+		return PointerGetDatum(NULL);
+	LockRelation(rel, ShareRowExclusiveLock);
+	PushActiveSnapshot(GetLatestSnapshot());
+	slot = table_slot_create(rel, NULL);
+	scan = table_beginscan(rel, GetActiveSnapshot(), 0, NULL);
+	empty = !table_scan_getnextslot(scan, ForwardScanDirection, slot);
+	table_endscan(scan);
+	ExecDropSingleTupleTableSlot(slot);
+	PopActiveSnapshot();
+	if (!empty)
+		ereport(ERROR,
+				(errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
+				 errmsg("\"credit.%s\" has rows of its own", RelationGetRelationName(rel)),
+				 errdetail("Only the platform's own processes add to it; an INSERT is taken for the restore of a dump."),
+				 errhint("Restore into a database in which the extension was just created.")));
+	old = MemoryContextSwitchTo(TopMemoryContext);
+	restoring = lappend_oid(restoring, RelationGetRelid(rel));
+	MemoryContextSwitchTo(old);
 	return PointerGetDatum(NULL);
 }

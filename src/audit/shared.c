@@ -129,7 +129,8 @@ pgcredit_slot_find(Oid dbid, bool make)
 		LWLockAcquire(SLOT_LOCK(found), LW_EXCLUSIVE);
 		memset(slot, 0, sizeof(AuditSlot));
 		slot->dbid = dbid;
-		slot->writer_procno = -1;
+		slot->writer_procno = slot->notary_procno = -1;
+		ConditionVariableInit(&slot->signed_cv);
 		LWLockRelease(SLOT_LOCK(found));
 	}
 	LWLockRelease(HEADER_LOCK);
@@ -394,7 +395,7 @@ pgcredit_queue_wake_writer(Oid dbid)
 }
 
 /*
- * Send the database's writer away and keep it away until pgcredit_queue_unbar,
+ * Send the database's writer and notary away and keep them away until pgcredit_queue_unbar,
  * so that DROP DATABASE and the like find nobody connected.  Does nothing when
  * another backend bars it.  Waits at most ten seconds; if the writer is still
  * there then, the command itself says that the database is in use.  The caller
@@ -411,16 +412,19 @@ pgcredit_queue_bar(Oid dbid)
 	for (int turn = 0; turn < 1000; turn++)
 	{
 		int			writer;
+		int			notary;
 
 		LWLockAcquire(SLOT_LOCK(i), LW_EXCLUSIVE);
 		if (pgcredit_audit.slots[i].barred_by == 0)
 			pgcredit_audit.slots[i].barred_by = MyProcPid;
 		mine = pgcredit_audit.slots[i].barred_by == MyProcPid;
 		writer = pgcredit_audit.slots[i].writer_pid ? pgcredit_audit.slots[i].writer_procno : -1;
+		notary = pgcredit_audit.slots[i].notary_pid ? pgcredit_audit.slots[i].notary_procno : -1;
 		LWLockRelease(SLOT_LOCK(i));
-		if (!mine || writer < 0)
+		if (!mine || (writer < 0 && notary < 0))
 			break;
 		pgcredit_wake(writer);
+		pgcredit_wake(notary);
 		(void) WaitLatch(MyLatch, WL_LATCH_SET | WL_TIMEOUT | WL_EXIT_ON_PM_DEATH,
 						 10L, PG_WAIT_EXTENSION);
 		ResetLatch(MyLatch);

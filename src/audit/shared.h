@@ -1,6 +1,7 @@
 /*
  * shared.h
- *		The audit room's shared memory, for shared.c and queue.c only.
+ *		The audit room's shared memory, for the files that work on it:
+ *		shared.c, queue.c, notary.c.
  *
  * Shared memory holds, once per cluster, a small header, an array of slots and
  * an array of waiters.  A slot belongs to a database and owns one ring; a
@@ -20,10 +21,12 @@
 #ifndef PGCREDIT_AUDIT_SHARED_H
 #define PGCREDIT_AUDIT_SHARED_H
 
+#include "storage/condition_variable.h"
 #include "storage/lwlock.h"
 #include "storage/spin.h"
 
 #include "audit/audit_internal.h"
+#include "crypto/crypto.h"
 
 #define MAX_REQUESTS 32
 
@@ -42,6 +45,20 @@ typedef struct AuditSlot
 	uint64		head;			/* bytes ever put in */
 	uint64		tail;			/* bytes ever taken out */
 	int			pending;		/* items between the two */
+	bool		accessed;		/* a read or refusal was recorded since the start */
+
+	/* between the notary and who wants a checkpoint */
+	int			notary_pid;		/* 0 when there is none */
+	int			notary_procno;
+	uint64		sign_asked;		/* requests ever made */
+	uint64		sign_done;		/* and answered */
+	int			sign_sqlstate;	/* of the last answer, 0 for success */
+	char		sign_message[256];
+	uint64		signed_size;	/* newest checkpoint signed since the start, 0: none */
+	PgcreditMerkleHash signed_root;
+	TimestampTz signed_at;
+	ConditionVariable signed_cv;	/* has its own lock; told at each answer */
+
 	int64		entries;		/* since start of the server */
 	int64		bytes;
 	int64		batches;

@@ -45,20 +45,19 @@
 #include "utils/wait_event.h"
 
 #include "audit/audit_internal.h"
+#include "audit/log.h"
+#include "audit/notary.h"
 #include "core/core.h"
 #include "crypto/crypto.h"
 
 #define BATCH_BYTES (512 * 1024)
-#define INSERT_AT_ONCE 64
 #define OUTBOX_AT_ONCE 1000
 /* Rows of prepared transactions come without a wake-up. */
 #define OUTBOX_LOOK_MS 1000L
+/* How long a batch may go on after the writer was told to leave. */
+#define STUCK_MS 1000
 
-/* Columns of credit.audit_entry and credit.audit_outbox */
-enum
-{
-	ENTRY_SEQ, ENTRY_HASH, ENTRY_ENTRY, ENTRY_NATTS
-};
+/* Columns of credit.audit_outbox */
 enum
 {
 	OUTBOX_ID, OUTBOX_PREFIX, OUTBOX_SUFFIX, OUTBOX_NATTS
@@ -92,23 +91,12 @@ typedef struct Gathering
 #define GATHER_SKIP 50
 #define GATHER_NAP_US 40L
 
-typedef struct Log
-{
-	Relation	rel;
-	EState	   *estate;
-	ResultRelInfo *rri;
-	TupleTableSlot *slots[INSERT_AT_ONCE];
-	int			n_filled;
-	char		recorded[64];	/* this batch's "recorded", with quotes */
-	int64		entries;
-	int64		bytes;
-} Log;
-
 static int	my_slot = -1;
 static Gathering gathering;
-static uint64 next_seq = 0;
-static bool seq_known = false;	/* else read it from the table first */
-static Oid	seq_relid = InvalidOid; /* the table next_seq was read from */
+static bool started = false;	/* the entry of the start is written */
+
+/* A transaction is under way, see end_if_stuck. */
+static volatile sig_atomic_t in_batch = false;
 
 /* The batch whose readers are not answered yet; for the exit callback. */
 static char *batch = NULL;
@@ -134,132 +122,12 @@ answer_batch(uint64 first_seq, int sqlstate)
 	batch_items = 0;
 }
 
-/*
- * A restore has put other entries into the log, see restore.c.  This comes at
- * any time, also for other reasons (ANALYZE) and in the middle of a batch, whose
- * numbers go on: its lock on the table keeps a restore out.
- */
-static void
-log_changed(Datum arg, Oid relid)
-{
-	if (relid == seq_relid || !OidIsValid(relid))
-		seq_known = false;
-}
-
 static void
 writer_gone(int code, Datum arg)
 {
 	answer_batch(0, ERRCODE_PGCREDIT_AUDIT_UNAVAILABLE);
 	if (my_slot >= 0)
 		pgcredit_queue_release(my_slot, false);
-}
-
-/*
- * The number after the last one in the table.  The caller has locked it; the
- * snapshot is newer than the lock, which may have waited for a restore.
- */
-static uint64
-read_next_seq(void)
-{
-	bool		isnull;
-	Datum		last;
-
-	PushActiveSnapshot(GetLatestSnapshot());
-	if (SPI_connect() != SPI_OK_CONNECT ||
-		SPI_execute("SELECT pg_catalog.max(seq) FROM credit.audit_entry", true, 1) != SPI_OK_SELECT)
-		elog(ERROR, "could not read the end of the log");
-	last = SPI_getbinval(SPI_tuptable->vals[0], SPI_tuptable->tupdesc, 1, &isnull);
-	SPI_finish();
-	PopActiveSnapshot();
-	return isnull ? 1 : (uint64) DatumGetInt64(last) + 1;
-}
-
-static void
-log_open(Log *log)
-{
-	Oid			relid = pgcredit_relation_oid("audit_entry", false);
-	StringInfoData now;
-
-	memset(log, 0, sizeof(Log));
-	log->rel = table_open(relid, RowExclusiveLock); /* also learns of a restore */
-	if (!seq_known || relid != seq_relid)
-	{
-		seq_known = true;
-		next_seq = read_next_seq();
-		seq_relid = relid;
-	}
-	log->estate = CreateExecutorState();
-	log->rri = makeNode(ResultRelInfo);
-	InitResultRelInfo(log->rri, log->rel, 0, NULL, 0);
-	ExecOpenIndices(log->rri, false);
-	initStringInfo(&now);
-	pgcredit_json_time(&now, GetCurrentTimestamp());
-	strlcpy(log->recorded, now.data, sizeof(log->recorded));
-}
-
-static void
-log_flush(Log *log)
-{
-	if (log->n_filled == 0)
-		return;
-	table_multi_insert(log->rel, log->slots, log->n_filled,
-					   GetCurrentCommandId(true), 0, NULL);
-	for (int k = 0; k < log->n_filled; k++)
-	{
-		pgcredit_insert_index_entries(log->rri, log->slots[k], log->estate);
-		ExecClearTuple(log->slots[k]);
-	}
-	ResetPerTupleExprContext(log->estate);
-	log->n_filled = 0;
-}
-
-/*
- * Put one entry at the end of the log.
- */
-static void
-log_append(Log *log, const char *prefix, int prefix_len,
-		   const char *suffix, int suffix_len)
-{
-	StringInfoData entry;
-	uint8		hash[PGCREDIT_HASH_BYTES];
-	bytea	   *hash_datum = palloc(VARHDRSZ + PGCREDIT_HASH_BYTES);
-	TupleTableSlot *slot;
-
-	initStringInfo(&entry);
-	appendBinaryStringInfo(&entry, prefix, prefix_len);
-	appendStringInfo(&entry, "\"recorded\":%s,\"seq\":" UINT64_FORMAT,
-					 log->recorded, next_seq);
-	appendBinaryStringInfo(&entry, suffix, suffix_len);
-	pgcredit_sha256(entry.data, entry.len, hash);
-	SET_VARSIZE(hash_datum, VARHDRSZ + PGCREDIT_HASH_BYTES);
-	memcpy(VARDATA(hash_datum), hash, PGCREDIT_HASH_BYTES);
-
-	if (log->slots[log->n_filled] == NULL)
-		log->slots[log->n_filled] = table_slot_create(log->rel, NULL);
-	slot = log->slots[log->n_filled++];
-	ExecClearTuple(slot);
-	memset(slot->tts_isnull, false, slot->tts_tupleDescriptor->natts * sizeof(bool));
-	slot->tts_values[ENTRY_SEQ] = Int64GetDatum((int64) next_seq);
-	slot->tts_values[ENTRY_HASH] = PointerGetDatum(hash_datum);
-	slot->tts_values[ENTRY_ENTRY] =
-		PointerGetDatum(cstring_to_text_with_len(entry.data, entry.len));
-	ExecStoreVirtualTuple(slot);
-	next_seq++;
-	log->entries++;
-	log->bytes += entry.len;
-	if (log->n_filled == INSERT_AT_ONCE)
-		log_flush(log);
-}
-
-static void
-log_close(Log *log)
-{
-	log_flush(log);
-	for (int k = 0; k < INSERT_AT_ONCE && log->slots[k]; k++)
-		ExecDropSingleTupleTableSlot(log->slots[k]);
-	ExecCloseIndices(log->rri);
-	FreeExecutorState(log->estate);
-	table_close(log->rel, RowExclusiveLock);
 }
 
 static int
@@ -304,7 +172,7 @@ drain_outbox(Log *log)
 	qsort(rows, n, sizeof(OutboxRow), by_id);
 	for (int k = 0; k < n; k++)
 	{
-		log_append(log, rows[k].prefix, strlen(rows[k].prefix),
+		pgcredit_log_append(log, rows[k].prefix, strlen(rows[k].prefix),
 				   rows[k].suffix, strlen(rows[k].suffix));
 		simple_table_tuple_delete(rel, &rows[k].tid, GetActiveSnapshot());
 	}
@@ -313,11 +181,41 @@ drain_outbox(Log *log)
 }
 
 /*
+ * An entry of the writer's own: that it starts or stops, so that a time in
+ * which nothing could be recorded shows in the log.  A start without a stop
+ * before it tells of a crash.
+ */
+static void
+append_life(Log *log, const char *operation)
+{
+	PgcreditEntry entry;
+	char	   *me = GetUserNameFromId(GetUserId(), false);
+
+	pgcredit_entry_begin(&entry);
+	pgcredit_json_name(&entry.prefix, "actor");
+	pgcredit_json_string(&entry.prefix, me);
+	pgcredit_json_name(&entry.prefix, "at");
+	pgcredit_json_time(&entry.prefix, GetCurrentTimestamp());
+	pgcredit_json_name(&entry.prefix, "kind");
+	pgcredit_json_string(&entry.prefix, "writer");
+	pgcredit_json_name(&entry.prefix, "library");
+	pgcredit_json_string(&entry.prefix, PGCREDIT_VERSION);
+	pgcredit_json_name(&entry.prefix, "operation");
+	pgcredit_json_string(&entry.prefix, operation);
+	pgcredit_entry_middle(&entry);
+	pgcredit_json_name(&entry.suffix, "session_user");
+	pgcredit_json_string(&entry.suffix, me);
+	pgcredit_entry_end(&entry);
+	pgcredit_log_append(log, entry.prefix.data, entry.prefix.len, entry.suffix.data, entry.suffix.len);
+}
+
+/*
  * Write the batch and the outbox in one transaction; when this returns, they
- * are durable.  Returns whether the outbox may hold more.
+ * are durable.  Returns whether the outbox may hold more.  A "life" of the
+ * writer, start or stop, goes before all.
  */
 static bool
-write_batch(bool outbox, volatile uint64 *first_seq)
+write_batch(const char *life, bool outbox, volatile uint64 *first_seq)
 {
 	QueueItem  *item = (QueueItem *) batch;
 	bool		more = false;
@@ -326,37 +224,43 @@ write_batch(bool outbox, volatile uint64 *first_seq)
 	SetCurrentStatementStartTimestamp();
 	StartTransactionCommand();
 	PushActiveSnapshot(GetTransactionSnapshot());
-	log_open(&log);
+	pgcredit_log_open(&log);
+	if (life)
+		append_life(&log, life);
 	/* A write that committed before an access was asked for comes before it. */
 	if (outbox)
 		more = drain_outbox(&log);
-	*first_seq = next_seq;
+	*first_seq = pgcredit_log_next_seq();
 	for (int k = 0; k < batch_items; k++, item = next_item(item))
-		log_append(&log, QUEUE_ITEM_PREFIX(item), item->prefix_len,
+		pgcredit_log_append(&log, QUEUE_ITEM_PREFIX(item), item->prefix_len,
 				   QUEUE_ITEM_SUFFIX(item), item->suffix_len);
-	log_close(&log);
+	pgcredit_log_close(&log);
 	PopActiveSnapshot();
 	CommitTransactionCommand();
 	/* A commit that was told to go while it waited for a standby is not one. */
 	CHECK_FOR_INTERRUPTS();
-	pgcredit_queue_count(my_slot, log.entries, log.bytes);
+	pgcredit_queue_count(my_slot, log.n_entries, log.n_bytes);
 	return more;
 }
 
 /*
- * write_batch, with an error turned into an answer to the readers.
+ * write_batch, with an error turned into an answer to the readers.  Returns
+ * whether it was written.
  */
 static bool
-try_write_batch(bool outbox)
+try_write_batch(const char *life, bool outbox, bool *more_left)
 {
 	MemoryContext context = CurrentMemoryContext;
 	volatile uint64 first_seq = 0;
 	volatile bool more = false;
+	volatile bool written = false;
 	volatile int sqlstate = 0;
 
 	PG_TRY();
 	{
-		more = write_batch(outbox, &first_seq);
+		in_batch = true;
+		more = write_batch(life, outbox, &first_seq);
+		written = true;
 	}
 	PG_CATCH();
 	{
@@ -366,13 +270,16 @@ try_write_batch(bool outbox)
 		EmitErrorReport();
 		AbortCurrentTransaction();
 		FlushErrorState();
-		seq_known = false;
+		pgcredit_log_forget();
 		RESUME_INTERRUPTS();
 	}
 	PG_END_TRY();
+	in_batch = false;
 	MemoryContextSwitchTo(context);
 	answer_batch(first_seq, sqlstate);
-	return more;
+	if (more_left)
+		*more_left = more;
+	return written;
 }
 
 /*
@@ -427,8 +334,8 @@ gather(void)
  * say: commits are flushed, and replicated where that is set up; transactions
  * may write; a table locked by somebody makes a batch fail, not hang.
  */
-static void
-pin_settings(void)
+void
+pgcredit_pin_settings(void)
 {
 	/* Also when it is as wanted now: a reload must not weaken it later. */
 	SetConfigOption("synchronous_commit",
@@ -467,6 +374,8 @@ writer_loop(void)
 
 		ResetLatch(MyLatch);
 		CHECK_FOR_INTERRUPTS();
+		if (ShutdownRequestPending)
+			return;
 		if (ConfigReloadPending)
 		{
 			ConfigReloadPending = false;
@@ -493,6 +402,7 @@ writer_loop(void)
 		outbox = pgcredit_queue_take_outbox_flag(my_slot) || more || now >= next_look;
 		if (outbox)
 			next_look = TimestampTzPlusMilliseconds(now, OUTBOX_LOOK_MS);
+		pgcredit_notary_ensure(my_slot);
 		gather();
 		(void) pgcredit_queue_take(my_slot, batch, BATCH_BYTES, &batch_items);
 		if (batch_items > 0 || outbox)
@@ -500,7 +410,7 @@ writer_loop(void)
 			int			n_items = batch_items;
 
 			now = GetCurrentTimestamp();
-			more = try_write_batch(outbox);
+			started |= try_write_batch(started ? NULL : "start", outbox, &more);
 			batch_answered(n_items, now);
 			pgstat_report_stat(false);
 			continue;
@@ -514,8 +424,8 @@ writer_loop(void)
  * lock_timeout cancels by SIGINT to oneself.  A cancel that comes from anybody
  * else is ignored: it would end a wait for a standby unnoticed.
  */
-static void
-cancel_if_lock_timeout(SIGNAL_ARGS)
+void
+pgcredit_cancel_if_lock_timeout(SIGNAL_ARGS)
 {
 	int			save_errno = errno;
 
@@ -528,17 +438,36 @@ cancel_if_lock_timeout(SIGNAL_ARGS)
 	errno = save_errno;
 }
 
+/*
+ * Told to leave, the writer finishes its batch and writes the entry of its stop.
+ * Where that does not go on, as in a wait for a standby that is away, it leaves
+ * all the same; what it waited for then does not count as durable.
+ */
+static void
+end_if_stuck(void)
+{
+	if (ShutdownRequestPending && in_batch)
+	{
+		InterruptPending = true;
+		ProcDiePending = true;
+	}
+	SetLatch(MyLatch);
+}
+
+static void
+leave(void)
+{
+	if (started && my_slot >= 0)
+		(void) try_write_batch("stop", false, NULL);
+}
+
 void
 pgcredit_writer_main(Datum arg)
 {
 	Oid			dbid = DatumGetObjectId(arg);
 
-	/*
-	 * SIGTERM may end a wait for a standby, which then does not count as
-	 * durable.
-	 */
-	pqsignal(SIGTERM, die);
-	pqsignal(SIGINT, cancel_if_lock_timeout);
+	pqsignal(SIGTERM, SignalHandlerForShutdownRequest);
+	pqsignal(SIGINT, pgcredit_cancel_if_lock_timeout);
 	pqsignal(SIGHUP, SignalHandlerForConfigReload);
 	BackgroundWorkerUnblockSignals();
 	BackgroundWorkerInitializeConnectionByOid(dbid, InvalidOid, 0);
@@ -552,9 +481,12 @@ pgcredit_writer_main(Datum arg)
 		proc_exit(0);
 	batch = MemoryContextAlloc(TopMemoryContext, BATCH_BYTES);
 	before_shmem_exit(writer_gone, (Datum) 0);
-	CacheRegisterRelcacheCallback(log_changed, (Datum) 0);
-	pin_settings();
+	pgcredit_log_watch();
+	pgcredit_pin_settings();
 	pgstat_report_activity(STATE_IDLE, NULL);
+	enable_timeout_every(RegisterTimeout(USER_TIMEOUT, end_if_stuck),
+						 TimestampTzPlusMilliseconds(GetCurrentTimestamp(), STUCK_MS), STUCK_MS);
 	writer_loop();
+	leave();
 	proc_exit(0);
 }

@@ -17,6 +17,12 @@
 #define ERRCODE_PGCREDIT_AUDIT_TIMEOUT		MAKE_SQLSTATE('P','C','0','0','2')
 #define ERRCODE_PGCREDIT_AUDIT_QUEUE_FULL	MAKE_SQLSTATE('P','C','0','0','3')
 
+/* PC0, from 4: reading, signing and checking the log */
+#define ERRCODE_PGCREDIT_ENTRY_DROPPED		MAKE_SQLSTATE('P','C','0','0','4')
+#define ERRCODE_PGCREDIT_LOG_BEHIND			MAKE_SQLSTATE('P','C','0','0','5')
+#define ERRCODE_PGCREDIT_NOT_PUBLISHED		MAKE_SQLSTATE('P','C','0','0','6')
+#define ERRCODE_PGCREDIT_NOTE_INVALID		MAKE_SQLSTATE('P','C','0','0','7')
+
 /* PC1: an access is refused; one code for each condition that can fail (P3) */
 #define ERRCODE_PGCREDIT_NO_INSTITUTION		MAKE_SQLSTATE('P','C','1','0','1')
 #define ERRCODE_PGCREDIT_INSTITUTION_SUSPENDED MAKE_SQLSTATE('P','C','1','0','2')

@@ -126,6 +126,32 @@ pgcredit_unseal(PgcreditKeyUse use, const bytea *sealed,
 	return data;
 }
 
+void
+pgcredit_log_key(const char *name, PgcreditNoteKey *key)
+{
+	uint8_t		public_key[PGCREDIT_NOTE_PUBLIC];
+
+	pgcredit_note_public_key(pgcredit_key_begin(PGCREDIT_KEY_LOG), public_key);
+	pgcredit_key_end();
+	if (!pgcredit_note_key(name, PGCREDIT_NOTE_ED25519, public_key, key))
+		ereport(ERROR,
+				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
+				 errmsg("\"%s\" cannot be the name of a log", name),
+				 errdetail("It must have 1 to %d bytes and no space, control character or \"+\".",
+						   PGCREDIT_NOTE_NAME_MAX)));
+}
+
+size_t
+pgcredit_log_sign(const PgcreditNoteKey *key, const char *text, size_t len,
+				  char line[PGCREDIT_NOTE_LINE_SIZE])
+{
+	size_t		result = pgcredit_note_signature_line(key, pgcredit_key_begin(PGCREDIT_KEY_LOG),
+													  text, len, line);
+
+	pgcredit_key_end();
+	return result;
+}
+
 /*
  * credit.random_bytes(length integer) returns bytea: 1 to 1024 random bytes,
  * else invalid_parameter_value.

@@ -20,10 +20,11 @@ typedef enum PgcreditKeyUse
 {
 	PGCREDIT_KEY_RESIDENT_DIGEST = 1,	/* look-up of resident identity numbers */
 	PGCREDIT_KEY_RESIDENT_SEAL = 2, /* their sealed values */
-	PGCREDIT_KEY_NAME = 3		/* credit.key_id() */
+	PGCREDIT_KEY_NAME = 3,		/* credit.key_id() */
+	PGCREDIT_KEY_LOG = 4		/* seed of the log's Ed25519 key */
 } PgcreditKeyUse;
 
-#define PGCREDIT_KEY_USE_LAST PGCREDIT_KEY_NAME
+#define PGCREDIT_KEY_USE_LAST PGCREDIT_KEY_LOG
 
 /*
  * Starts libsodium in every process.  While the library is preloaded also
@@ -67,5 +68,14 @@ extern bytea *pgcredit_seal(PgcreditKeyUse use, const void *data, size_t len,
 							const void *ad, size_t adlen);
 extern bytea *pgcredit_unseal(PgcreditKeyUse use, const bytea *sealed,
 							  const void *ad, size_t adlen);
+
+/*
+ * The key that the log signs with under this name, and a signature line of it
+ * over text (C2SP signed-note); length of the line, which ends in a newline.
+ * Both need the key, as those above.  A name that is no key's name raises 22023.
+ */
+extern void pgcredit_log_key(const char *name, PgcreditNoteKey *key);
+extern size_t pgcredit_log_sign(const PgcreditNoteKey *key, const char *text, size_t len,
+								char line[PGCREDIT_NOTE_LINE_SIZE]);
 
 #endif							/* PGCREDIT_CRYPTO_H */

@@ -1,0 +1,13 @@
+/*
+ * notary.h
+ *		The process that signs, as the files of the audit room share it.
+ */
+#ifndef PGCREDIT_AUDIT_NOTARY_H
+#define PGCREDIT_AUDIT_NOTARY_H
+
+extern void pgcredit_notary_init(void);
+extern void pgcredit_witness_init(void);
+extern void pgcredit_notary_ensure(int slot);
+extern PGDLLEXPORT void pgcredit_notary_main(Datum arg);
+
+#endif							/* PGCREDIT_AUDIT_NOTARY_H */
