@@ -224,7 +224,7 @@ take_origin(void)
 		Appender	origins;
 		TupleTableSlot *slot;
 		uint8		random[DEFAULT_NAME_BYTES];
-		char		name[sizeof("pgcredit.invalid/") + 2 * DEFAULT_NAME_BYTES] = "pgcredit.invalid/";
+		char		name[sizeof("credit-log.invalid/") + 2 * DEFAULT_NAME_BYTES] = "credit-log.invalid/";
 
 		pgcredit_random(random, sizeof(random));
 		for (int k = 0; k < DEFAULT_NAME_BYTES; k++)

@@ -4,11 +4,11 @@ CREATE EXTENSION IF NOT EXISTS pgcredit;
 RESET client_min_messages;
 \set VERBOSITY terse
 
--- The writer takes committed rows out of the outbox within a turn.
+-- The writer takes committed rows out of the outbox within a turn; its first entry is that of its own start.
 CREATE FUNCTION audit_wait() RETURNS void LANGUAGE plpgsql AS $$
 BEGIN
     FOR turn IN 1 .. 1000 LOOP
-        IF NOT EXISTS (SELECT FROM credit.audit_outbox) THEN
+        IF NOT EXISTS (SELECT FROM credit.audit_outbox) AND EXISTS (SELECT FROM credit.audit_entry) THEN
             RETURN;
         END IF;
         PERFORM pg_sleep(0.01);
@@ -45,9 +45,9 @@ SELECT audit_wait();
 SELECT seq - :start AS n, kind, operation, table_name, count, actor = current_user AS actor
   FROM credit.audit_log WHERE seq > :start ORDER BY seq;
 
--- No gap, no double; the hash is that of the bytes; the bytes are canonical: members in the order of their names.
+-- No gap, no double; the hash is that of the bytes as a leaf; the bytes are canonical: members in the order of their names.
 SELECT count(*) = max(seq) - :start AS dense,
-       bool_and(hash = sha256(convert_to(entry, 'UTF8'))) AS hashed
+       bool_and(leaf_hash = sha256('\x00' || convert_to(entry, 'UTF8'))) AS hashed
   FROM credit.audit_log WHERE seq > :start;
 SELECT bool_and(names = sorted) AS canonical
   FROM (SELECT array_agg(k ORDER BY ordinality) AS names, array_agg(k ORDER BY k COLLATE "C") AS sorted

@@ -213,7 +213,7 @@ SELECT * FROM credit.audit_log;
 RESET ROLE;
 
 -- Nobody adds to the log of a database that has recorded an access, a superuser neither.
-INSERT INTO credit.audit_entry VALUES (0, '', '{}');
+INSERT INTO credit.audit_entry VALUES (0, '{}');
 
 DROP VIEW consent_log;
 DROP FUNCTION consent_wait();
