@@ -159,8 +159,29 @@ $$, E'\n') l WHERE trim(l) <> '';
 INSERT INTO expected SELECT trim(l), '.X....X' FROM string_to_table($$
     credit.key_id()
 $$, E'\n') l WHERE trim(l) <> '';
+-- The log's tree and its proofs: hashes, and entries for the auditor.
+INSERT INTO expected SELECT trim(l), '......X' FROM string_to_table($$
+    credit.consistency_proof(bigint,bigint)
+    credit.entry_bundle(bigint,integer)
+    credit.inclusion_proof(bigint,bigint)
+    credit.leaf_hash(text)
+    credit.log_root(bigint)
+    credit.log_size()
+    credit.tile(integer,bigint,integer)
+$$, E'\n') l WHERE trim(l) <> '';
+INSERT INTO expected SELECT trim(l), '.X....X' FROM string_to_table($$
+    credit.add_cosignature(text,bigint)
+    credit.check_checkpoint(text)
+    credit.checkpoint()
+    credit.witness_request(bigint)
+    credit._witness_quorum()
+$$, E'\n') l WHERE trim(l) <> '';
+INSERT INTO expected VALUES ('credit.tlog_proof(bigint,bytea)', '.XX...X'), ('credit.log_vkey()', '.XXXXXX');
 -- Operators: what changes the platform.
 INSERT INTO expected SELECT trim(l), '.X.....' FROM string_to_table($$
+    credit.add_witness(text)
+    credit.remove_witness(text)
+    credit.set_log_origin(text)
     credit.assign_category(text,text,interval)
     credit.category_schema(text,boolean)
     credit.create_model(jsonb)
@@ -206,6 +227,14 @@ INSERT INTO expected SELECT trim(l), '.......' FROM string_to_table($$
     credit._check_definition(jsonb,boolean)
     credit._check_figure(text,credit.region_code,daterange,numeric,text,text)
     credit._compares(numeric,text)
+    credit._cosignatures(text,text[])
+    credit._log_vkey(text)
+    credit._note_text(text)
+    credit._own_note(text,text)
+    credit._published(bigint)
+    credit._restore_rows()
+    credit._sign_checkpoint()
+    credit._vkey_name(text,boolean)
     credit._consent_trail()
     credit._defined_target(jsonb)
     credit._definition(bigint)
@@ -318,6 +347,15 @@ INSERT INTO expected VALUES
     ('table credit.audit_entry',            '.......'),
     ('table credit.audit_outbox',           '.......'),
     ('view credit.audit_log',               '......r'),
+    ('table credit.audit_leaf',             '.......'),
+    ('table credit.audit_node',             '.......'),
+    ('table credit.audit_pruned',           '.......'),
+    ('table credit.audit_origin',           '.......'),
+    ('table credit.audit_checkpoint',       '.......'),
+    ('table credit.audit_cosignature',      '.......'),
+    ('table credit.audit_conflict',         '.......'),
+    ('table credit.audit_witness',          '.r....r'),
+    ('view credit.checkpoint_log',          '.r....r'),
 -- Models are data; ratings are about subjects.
     ('table credit.model',                  '.r..rrr'),
     ('table credit.characteristic',         '.r..rrr'),

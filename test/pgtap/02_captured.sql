@@ -144,8 +144,14 @@ SELECT captured.call(pg_catalog.replace(pg_catalog.replace(pg_catalog.replace(s,
     $$SELECT * FROM credit.target_status('captured', '2030-03-15')$$, $$SELECT credit.check_pack('{"targets": [{"id": 1}]}'::pg_catalog.jsonb)$$,
     $$SELECT credit.set_target('captured', 'C-01', '{"value": 101}'::pg_catalog.jsonb, 'because')$$, $$SELECT credit.drop_pack('captured')$$,
     $$SELECT credit.annual_rate(1, 2, 3), credit.compare_annual_rate(1, 2, 3, 0.1), credit.base_of_growth(3, 0.1)$$,
+    -- the log's tree
+    $$SELECT credit.set_log_origin('captured.example/log')$$, $$SELECT credit.checkpoint()$$, $$SELECT credit.log_vkey()$$,
+    $$SELECT credit.tlog_proof(1, '\x01')$$, $$SELECT credit.witness_request(0)$$, $$SELECT credit.check_checkpoint(credit.checkpoint())$$,
+    $$SELECT credit.inclusion_proof(1), credit.consistency_proof(1, 2), credit.log_root(), credit.log_size(), credit.tile(0, 0), credit.entry_bundle(0)$$,
+    $$SELECT credit.add_witness('witness.example/w1+20324abe+BCmsuuFBvMrwsi4alNNNC8c2HlJtC/4SyJeUvJMilm3X')$$,
+    $$SELECT credit.add_cosignature(note) FROM credit.checkpoint_log$$, $$SELECT credit.remove_witness('witness.example/w1')$$,
     -- views
-    $$SELECT count(*) FROM credit.audit_log$$, $$SELECT count(*) FROM credit.data_quality$$, $$SELECT count(*) FROM credit.unknown_region$$,
+    $$SELECT count(*) FROM credit.audit_log$$, $$SELECT count(*) FROM credit.checkpoint_log$$, $$SELECT count(*) FROM credit.audit_witness$$, $$SELECT count(*) FROM credit.data_quality$$, $$SELECT count(*) FROM credit.unknown_region$$,
     $$SELECT count(*) FROM credit.effective_target$$]) s;
 RESET search_path;
 RESET ROLE;
