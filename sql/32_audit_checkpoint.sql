@@ -283,7 +283,7 @@ $$;
 COMMENT ON FUNCTION credit.check_checkpoint(text) IS
     'compares a checkpoint of this log that is known outside with the log: "consistent", "ahead" (the log was set back) or "inconsistent" (it was rewritten); the log signs no more after the latter two (核对外部检查点)';
 
-CREATE FUNCTION credit.set_log_origin(origin text) RETURNS void
+CREATE FUNCTION credit.set_log_origin(origin text, anew boolean DEFAULT false) RETURNS void
 LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
 BEGIN
     IF origin IS NULL OR credit._log_vkey(origin) IS NULL THEN
@@ -294,18 +294,18 @@ BEGIN
         RAISE EXCEPTION 'the log has or had the name "%"', origin USING ERRCODE = 'unique_violation',
               HINT = 'A log that starts anew needs a new name.';
     END IF;
-    IF EXISTS (SELECT 1 FROM credit.audit_checkpoint)
+    IF anew IS NOT TRUE AND EXISTS (SELECT 1 FROM credit.audit_checkpoint)
        AND NOT EXISTS (SELECT 1 FROM credit.audit_conflict c
                         WHERE split_part(c.note, E'\n', 1) = (SELECT o.origin FROM credit.audit_origin o ORDER BY o.since DESC LIMIT 1)) THEN
         RAISE EXCEPTION 'the log has signed under its name already'
             USING ERRCODE = 'object_not_in_prerequisite_state',
-                  HINT = 'A new name is for a new log, or for one that credit.check_checkpoint found to have been set back.';
+                  HINT = 'Whoever watches the log knows it by its name. With anew => true it goes on as another log, as a copy of a database must.';
     END IF;
     INSERT INTO credit.audit_origin (origin) VALUES (set_log_origin.origin);
 END
 $$;
-COMMENT ON FUNCTION credit.set_log_origin(text) IS
-    'name under which the log signs: before its first checkpoint, or after it was found to have been set back (设定日志标识)';
+COMMENT ON FUNCTION credit.set_log_origin(text, boolean) IS
+    'name under which the log signs: before its first checkpoint, or after it was found to have been set back, or to go on as another log (设定日志标识)';
 
 REVOKE ALL ON credit.audit_origin, credit.audit_checkpoint, credit.audit_witness, credit.audit_cosignature,
     credit.audit_conflict, credit.checkpoint_log FROM PUBLIC;
@@ -313,12 +313,12 @@ REVOKE ALL ON FUNCTION credit._log_vkey(text), credit.log_vkey(), credit._sign_c
     credit._cosignatures(text, text[]), credit._note_text(text), credit._own_note(text, text), credit._vkey_name(text, boolean),
     credit._witness_quorum(), credit._published(bigint), credit.checkpoint(), credit.tlog_proof(bigint, bytea),
     credit.witness_request(bigint), credit.add_witness(text), credit.remove_witness(text),
-    credit.add_cosignature(text, bigint), credit.check_checkpoint(text), credit.set_log_origin(text) FROM PUBLIC;
+    credit.add_cosignature(text, bigint), credit.check_checkpoint(text), credit.set_log_origin(text, boolean) FROM PUBLIC;
 GRANT SELECT ON credit.checkpoint_log, credit.audit_witness TO credit_operator, credit_auditor;
 GRANT EXECUTE ON FUNCTION credit.log_vkey()
     TO credit_operator, credit_portal, credit_provider, credit_institution, credit_analyst, credit_auditor;
 GRANT EXECUTE ON FUNCTION credit.checkpoint(), credit.witness_request(bigint), credit.add_cosignature(text, bigint),
     credit.check_checkpoint(text) TO credit_operator, credit_auditor;
 GRANT EXECUTE ON FUNCTION credit.tlog_proof(bigint, bytea) TO credit_operator, credit_auditor, credit_portal;
-GRANT EXECUTE ON FUNCTION credit.add_witness(text), credit.remove_witness(text), credit.set_log_origin(text) TO credit_operator;
+GRANT EXECUTE ON FUNCTION credit.add_witness(text), credit.remove_witness(text), credit.set_log_origin(text, boolean) TO credit_operator;
 GRANT EXECUTE ON FUNCTION credit._witness_quorum() TO credit_operator, credit_auditor;

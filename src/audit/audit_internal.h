@@ -62,10 +62,6 @@ extern void pgcredit_queue_forget(Oid dbid);
 /* record.c: pgcredit.audit_timeout, in milliseconds */
 extern int	pgcredit_audit_timeout(void);
 
-/* writer.c */
-extern void pgcredit_pin_settings(void);
-extern void pgcredit_cancel_if_lock_timeout(SIGNAL_ARGS);
-
 /* entry.c */
 extern void pgcredit_entry_check_size(const PgcreditEntry *entry);
 

@@ -26,6 +26,7 @@
 #include "audit/append.h"
 #include "audit/audit_internal.h"
 #include "audit/checkpoint.h"
+#include "audit/notary.h"
 #include "audit/tree.h"
 #include "core/core.h"
 
@@ -289,6 +290,7 @@ pgcredit_checkpoint_sign(PgcreditCheckpoint *known, const char *outside)
 	Size		len;
 
 	memset(&checkpoint, 0, sizeof(checkpoint));
+	pgcredit_notary_hold_origin(origin);
 	pgcredit_log_key(origin, &key);
 	check_no_conflict(origin);
 	checkpoint.size = pgcredit_tree_end(tree);

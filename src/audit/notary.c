@@ -26,10 +26,8 @@
 #include "pgstat.h"
 #include "postmaster/bgworker.h"
 #include "postmaster/interrupt.h"
-#include "storage/fd.h"
 #include "storage/ipc.h"
 #include "storage/latch.h"
-#include "tcop/tcopprot.h"
 #include "utils/builtins.h"
 #include "utils/guc.h"
 #include "utils/memutils.h"
@@ -40,23 +38,17 @@
 #include "audit/checkpoint.h"
 #include "audit/notary.h"
 #include "audit/shared.h"
+#include "audit/worker.h"
 #include "core/core.h"
 
 #define TURN_MS 1000L
-/* A checkpoint with a hundred cosignatures of the longest names fits. */
-#define FETCH_MAX (64 * 1024)
 
 PG_FUNCTION_INFO_V1(pgcredit_sign_checkpoint);
 
 static int	checkpoint_interval_s = 10;
-static char *checkpoint_command = NULL;
-static char *checkpoint_fetch_command = NULL;
 
 static int	my_slot = -1;
 static bool in_use = false;		/* sign at the interval */
-static bool fetched = false;	/* what is known outside has been asked for */
-static char *outside = NULL;	/* in TopMemoryContext */
-static char *delivered = NULL;	/* likewise: given to checkpoint_command last */
 static int	last_failure = 0;	/* SQLSTATE that was logged last */
 
 void
@@ -67,16 +59,7 @@ pgcredit_notary_init(void)
 							"0 signs on demand only.",
 							&checkpoint_interval_s, 10, 0, 86400,
 							PGC_SIGHUP, GUC_UNIT_S, NULL, NULL, NULL);
-	DefineCustomStringVariable("pgcredit.checkpoint_command",
-							   "Shell command that is given each new checkpoint on its standard input.",
-							   "It is to bring it where the database's administrators cannot change it.",
-							   &checkpoint_command, "",
-							   PGC_SIGHUP, GUC_SUPERUSER_ONLY, NULL, NULL, NULL);
-	DefineCustomStringVariable("pgcredit.checkpoint_fetch_command",
-							   "Shell command that writes the newest checkpoint known outside to its standard output.",
-							   "Run before the first checkpoint after a start; nothing is signed that does not continue it.",
-							   &checkpoint_fetch_command, "",
-							   PGC_SIGHUP, GUC_SUPERUSER_ONLY, NULL, NULL, NULL);
+	pgcredit_publish_init();
 }
 
 /* ---------------------------------------------------------------------------
@@ -128,6 +111,39 @@ notary_gone(int code, Datum arg)
 }
 
 /*
+ * Make the name ours alone among the databases of this server, or raise: a copy
+ * of a database (CREATE DATABASE ... TEMPLATE) has its name, and must not sign
+ * another log under it.
+ */
+void
+pgcredit_notary_hold_origin(const char *origin)
+{
+	bool		taken = false;
+
+	LWLockAcquire(HEADER_LOCK, LW_EXCLUSIVE);
+	for (int i = 0; i < pgcredit_audit.header->n_slots; i++)
+	{
+		LWLockAcquire(SLOT_LOCK(i), LW_SHARED);
+		taken |= i != my_slot && OidIsValid(pgcredit_audit.slots[i].dbid) &&
+			strcmp(pgcredit_audit.slots[i].origin, origin) == 0;
+		LWLockRelease(SLOT_LOCK(i));
+	}
+	if (!taken)
+	{
+		LWLockAcquire(SLOT_LOCK(my_slot), LW_EXCLUSIVE);
+		strlcpy(pgcredit_audit.slots[my_slot].origin, origin, sizeof(pgcredit_audit.slots[my_slot].origin));
+		LWLockRelease(SLOT_LOCK(my_slot));
+	}
+	LWLockRelease(HEADER_LOCK);
+	if (taken)
+		ereport(ERROR,
+				(errcode(ERRCODE_PGCREDIT_LOG_BEHIND),
+				 errmsg("another database of this server signs its log as \"%s\"", origin),
+				 errdetail("This database is a copy of that one, or that of this."),
+				 errhint("Give the copy a name of its own: credit.set_log_origin(name, anew => true).")));
+}
+
+/*
  * Is the database still ours to serve?  Takes the requests that there are.
  */
 static bool
@@ -165,115 +181,6 @@ answer_requests(uint64 asked, int sqlstate, const char *message, const PgcreditC
 }
 
 /* ---------------------------------------------------------------------------
- * Commands
- * ---------------------------------------------------------------------------
- */
-
-/*
- * Raise when a command failed; no message shows it: a secret may be in it.
- */
-static void
-check_command(int status, const char *setting)
-{
-	if (status == -1)
-		ereport(ERROR,
-				(errcode_for_file_access(),
-				 errmsg("could not wait for %s: %m", setting)));
-	if (status != 0)
-		ereport(ERROR,
-				(errcode(ERRCODE_EXTERNAL_ROUTINE_EXCEPTION),
-				 errmsg("%s failed", setting),
-				 errdetail("%s.", wait_result_to_str(status)),
-				 errhint("What the command wrote to its standard error is in the server's log.")));
-}
-
-/*
- * Ask once after a start for the newest checkpoint known outside.  A command
- * that fails raises: without knowing, nothing is signed.
- */
-static void
-fetch_outside(void)
-{
-	FILE	   *pipe;
-	char	   *buffer;
-	size_t		len;
-
-	if (fetched)
-		return;
-	if (checkpoint_fetch_command != NULL && checkpoint_fetch_command[0] != '\0')
-	{
-		fflush(NULL);
-		pipe = OpenPipeStream(checkpoint_fetch_command, "r");
-		if (pipe == NULL)
-			ereport(ERROR,
-					(errcode_for_file_access(),
-					 errmsg("could not start pgcredit.checkpoint_fetch_command: %m")));
-		buffer = palloc(FETCH_MAX + 1);
-		len = fread(buffer, 1, FETCH_MAX, pipe);
-		buffer[len] = '\0';
-		check_command(ClosePipeStream(pipe), "pgcredit.checkpoint_fetch_command");
-		if (len > 0)
-			outside = MemoryContextStrdup(TopMemoryContext, buffer);
-	}
-	fetched = true;
-}
-
-/*
- * The newest checkpoint with its cosignatures, palloc'd in the caller's context,
- * or NULL.
- */
-static char *
-newest_note(void)
-{
-	MemoryContext context = CurrentMemoryContext;
-	char	   *note = NULL;
-
-	if (SPI_connect() != SPI_OK_CONNECT ||
-		SPI_execute("SELECT c.note || coalesce((SELECT string_agg(s.line, '' ORDER BY s.made, s.witness)"
-					" FROM credit.audit_cosignature s WHERE s.size = c.size), '')"
-					" FROM credit.audit_checkpoint c ORDER BY c.size DESC LIMIT 1", true, 1) != SPI_OK_SELECT)
-		elog(ERROR, "could not read credit.audit_checkpoint");
-	if (SPI_processed > 0)
-		note = MemoryContextStrdup(context, SPI_getvalue(SPI_tuptable->vals[0], SPI_tuptable->tupdesc, 1));
-	SPI_finish();
-	return note;
-}
-
-/*
- * Give the newest checkpoint to pgcredit.checkpoint_command, each time that it
- * is another or has got another cosignature.  After a start it is given again.
- */
-static void
-deliver(void)
-{
-	char	   *note;
-	FILE	   *pipe;
-
-	if (checkpoint_command == NULL || checkpoint_command[0] == '\0')
-		return;
-	StartTransactionCommand();
-	PushActiveSnapshot(GetTransactionSnapshot());
-	note = newest_note();
-	if (note != NULL && (delivered == NULL || strcmp(note, delivered) != 0))
-	{
-		fflush(NULL);
-		pipe = OpenPipeStream(checkpoint_command, "w");
-		if (pipe == NULL)
-			ereport(ERROR,
-					(errcode_for_file_access(),
-					 errmsg("could not start pgcredit.checkpoint_command: %m")));
-		/* a command that does not read to the end has failed by its status, or by its own will */
-		(void) fputs(note, pipe);
-		check_command(ClosePipeStream(pipe), "pgcredit.checkpoint_command");
-		if (delivered)
-			pfree(delivered);
-		delivered = MemoryContextStrdup(TopMemoryContext, note);
-	}
-	PopActiveSnapshot();
-	CommitTransactionCommand();
-}
-
-/* ---------------------------------------------------------------------------
  * Turns
  * ---------------------------------------------------------------------------
  */
@@ -285,8 +192,9 @@ static void
 sign(PgcreditCheckpoint *newest)
 {
 	AuditSlot  *slot = &pgcredit_audit.slots[my_slot];
+	const char *outside;
 
-	fetch_outside();
+	outside = pgcredit_publish_known();
 	memset(newest, 0, sizeof(PgcreditCheckpoint));
 	LWLockAcquire(SLOT_LOCK(my_slot), LW_SHARED);
 	newest->size = slot->signed_size;
@@ -313,6 +221,7 @@ one_turn(bool want_sign, uint64 asked)
 	MemoryContext context = CurrentMemoryContext;
 	volatile bool signing = false;
 
+	pgcredit_worker_busy = true;
 	PG_TRY();
 	{
 		PgcreditCheckpoint newest;
@@ -324,7 +233,7 @@ one_turn(bool want_sign, uint64 asked)
 			signing = false;
 			answer_requests(asked, 0, "", &newest);
 		}
-		deliver();
+		pgcredit_publish_deliver();
 		last_failure = 0;
 	}
 	PG_CATCH();
@@ -347,6 +256,7 @@ one_turn(bool want_sign, uint64 asked)
 		RESUME_INTERRUPTS();
 	}
 	PG_END_TRY();
+	pgcredit_worker_busy = false;
 	MemoryContextSwitchTo(context);
 }
 
@@ -390,6 +300,8 @@ notary_loop(void)
 
 		ResetLatch(MyLatch);
 		CHECK_FOR_INTERRUPTS();
+		if (ShutdownRequestPending)
+			return;
 		if (ConfigReloadPending)
 		{
 			ConfigReloadPending = false;
@@ -418,15 +330,10 @@ pgcredit_notary_main(Datum arg)
 {
 	Oid			dbid = DatumGetObjectId(arg);
 
-	pqsignal(SIGTERM, die);
-	pqsignal(SIGINT, pgcredit_cancel_if_lock_timeout);
-	pqsignal(SIGHUP, SignalHandlerForConfigReload);
-	BackgroundWorkerUnblockSignals();
-	BackgroundWorkerInitializeConnectionByOid(dbid, InvalidOid, 0);
+	pgcredit_worker_connect(dbid);
 	if (!claim_slot())
 		proc_exit(0);
 	before_shmem_exit(notary_gone, (Datum) 0);
-	pgcredit_pin_settings();
 	pgstat_report_activity(STATE_IDLE, NULL);
 	in_use = log_is_in_use();
 	notary_loop();

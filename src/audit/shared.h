@@ -57,6 +57,8 @@ typedef struct AuditSlot
 	uint64		signed_size;	/* newest checkpoint signed since the start, 0: none */
 	PgcreditMerkleHash signed_root;
 	TimestampTz signed_at;
+	char		origin[PGCREDIT_NOTE_NAME_MAX + 1]; /* it signs under this name; header lock
+											 * and slot lock to change */
 	ConditionVariable signed_cv;	/* has its own lock; told at each answer */
 
 	int64		entries;		/* since start of the server */

@@ -31,22 +31,19 @@
 #include "postmaster/interrupt.h"
 #include "storage/ipc.h"
 #include "storage/latch.h"
-#include "storage/procsignal.h"
-#include "tcop/tcopprot.h"
 #include "utils/builtins.h"
 #include "utils/fmgroids.h"
-#include "utils/guc.h"
 #include "utils/inval.h"
 #include "utils/memutils.h"
 #include "utils/rel.h"
 #include "utils/snapmgr.h"
-#include "utils/timeout.h"
 #include "utils/timestamp.h"
 #include "utils/wait_event.h"
 
 #include "audit/audit_internal.h"
 #include "audit/log.h"
 #include "audit/notary.h"
+#include "audit/worker.h"
 #include "core/core.h"
 #include "crypto/crypto.h"
 
@@ -54,8 +51,6 @@
 #define OUTBOX_AT_ONCE 1000
 /* Rows of prepared transactions come without a wake-up. */
 #define OUTBOX_LOOK_MS 1000L
-/* How long a batch may go on after the writer was told to leave. */
-#define STUCK_MS 1000
 
 /* Columns of credit.audit_outbox */
 enum
@@ -94,9 +89,6 @@ typedef struct Gathering
 static int	my_slot = -1;
 static Gathering gathering;
 static bool started = false;	/* the entry of the start is written */
-
-/* A transaction is under way, see end_if_stuck. */
-static volatile sig_atomic_t in_batch = false;
 
 /* The batch whose readers are not answered yet; for the exit callback. */
 static char *batch = NULL;
@@ -258,7 +250,7 @@ try_write_batch(const char *life, bool outbox, bool *more_left)
 
 	PG_TRY();
 	{
-		in_batch = true;
+		pgcredit_worker_busy = true;
 		more = write_batch(life, outbox, &first_seq);
 		written = true;
 	}
@@ -274,7 +266,7 @@ try_write_batch(const char *life, bool outbox, bool *more_left)
 		RESUME_INTERRUPTS();
 	}
 	PG_END_TRY();
-	in_batch = false;
+	pgcredit_worker_busy = false;
 	MemoryContextSwitchTo(context);
 	answer_batch(first_seq, sqlstate);
 	if (more_left)
@@ -327,25 +319,6 @@ gather(void)
 		gathering.misses = 0;
 		gathering.skip = GATHER_SKIP;
 	}
-}
-
-/*
- * The promises hold whatever the configuration, the database or ALTER ROLE
- * say: commits are flushed, and replicated where that is set up; transactions
- * may write; a table locked by somebody makes a batch fail, not hang.
- */
-void
-pgcredit_pin_settings(void)
-{
-	/* Also when it is as wanted now: a reload must not weaken it later. */
-	SetConfigOption("synchronous_commit",
-					synchronous_commit == SYNCHRONOUS_COMMIT_REMOTE_APPLY ? "remote_apply" : "on",
-					PGC_SUSET, PGC_S_OVERRIDE);
-	SetConfigOption("default_transaction_read_only", "off", PGC_SUSET, PGC_S_OVERRIDE);
-	SetConfigOption("default_transaction_isolation", "read committed", PGC_SUSET, PGC_S_OVERRIDE);
-	SetConfigOption("lock_timeout", "1s", PGC_SUSET, PGC_S_OVERRIDE);
-	SetConfigOption("statement_timeout", "0", PGC_SUSET, PGC_S_OVERRIDE);
-	SetConfigOption("search_path", "pg_catalog, pg_temp", PGC_SUSET, PGC_S_OVERRIDE);
 }
 
 static bool
@@ -421,39 +394,8 @@ writer_loop(void)
 }
 
 /*
- * lock_timeout cancels by SIGINT to oneself.  A cancel that comes from anybody
- * else is ignored: it would end a wait for a standby unnoticed.
+ * The entry of an orderly stop.
  */
-void
-pgcredit_cancel_if_lock_timeout(SIGNAL_ARGS)
-{
-	int			save_errno = errno;
-
-	if (get_timeout_indicator(LOCK_TIMEOUT, false))
-	{
-		InterruptPending = true;
-		QueryCancelPending = true;
-	}
-	SetLatch(MyLatch);
-	errno = save_errno;
-}
-
-/*
- * Told to leave, the writer finishes its batch and writes the entry of its stop.
- * Where that does not go on, as in a wait for a standby that is away, it leaves
- * all the same; what it waited for then does not count as durable.
- */
-static void
-end_if_stuck(void)
-{
-	if (ShutdownRequestPending && in_batch)
-	{
-		InterruptPending = true;
-		ProcDiePending = true;
-	}
-	SetLatch(MyLatch);
-}
-
 static void
 leave(void)
 {
@@ -466,11 +408,7 @@ pgcredit_writer_main(Datum arg)
 {
 	Oid			dbid = DatumGetObjectId(arg);
 
-	pqsignal(SIGTERM, SignalHandlerForShutdownRequest);
-	pqsignal(SIGINT, pgcredit_cancel_if_lock_timeout);
-	pqsignal(SIGHUP, SignalHandlerForConfigReload);
-	BackgroundWorkerUnblockSignals();
-	BackgroundWorkerInitializeConnectionByOid(dbid, InvalidOid, 0);
+	pgcredit_worker_connect(dbid);
 	if (!extension_is_here())
 	{
 		pgcredit_queue_forget(dbid);
@@ -482,10 +420,7 @@ pgcredit_writer_main(Datum arg)
 	batch = MemoryContextAlloc(TopMemoryContext, BATCH_BYTES);
 	before_shmem_exit(writer_gone, (Datum) 0);
 	pgcredit_log_watch();
-	pgcredit_pin_settings();
 	pgstat_report_activity(STATE_IDLE, NULL);
-	enable_timeout_every(RegisterTimeout(USER_TIMEOUT, end_if_stuck),
-						 TimestampTzPlusMilliseconds(GetCurrentTimestamp(), STUCK_MS), STUCK_MS);
 	writer_loop();
 	leave();
 	proc_exit(0);

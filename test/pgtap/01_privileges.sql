@@ -181,7 +181,7 @@ INSERT INTO expected VALUES ('credit.tlog_proof(bigint,bytea)', '.XX...X'), ('cr
 INSERT INTO expected SELECT trim(l), '.X.....' FROM string_to_table($$
     credit.add_witness(text)
     credit.remove_witness(text)
-    credit.set_log_origin(text)
+    credit.set_log_origin(text,boolean)
     credit.assign_category(text,text,interval)
     credit.category_schema(text,boolean)
     credit.create_model(jsonb)
