@@ -216,6 +216,7 @@ place_probe()
 		libtap-parser-sourcehandler-pgtap-perl) command -v pg_prove ;;
 		debootstrap) command -v debootstrap || [ -x /usr/sbin/debootstrap ] ;;
 		postgresql-server-dev-*) [ -e "/usr/include/postgresql/${1##*-}/server/postgres.h" ] ;;
+		postgresql-*-pgaudit) [ -e "/usr/share/postgresql/$PG_MAJOR/extension/pgaudit.control" ] ;;
 		postgresql-*-pgtap) [ -e "/usr/share/postgresql/$PG_MAJOR/extension/pgtap.control" ] ;;
 		postgresql-*) [ -x "/usr/lib/postgresql/${1##*-}/bin/initdb" ] ;;
 		*) dpkg-query -W -f '${db:Status-Status}' "$1" 2>/dev/null | grep -qx installed ;;
