@@ -109,9 +109,27 @@ test_base64(void)
 	static const char *const wrong[] = {
 		"Zg", "Zg=", "Zg===", "Zh==", "Zm9=", "Z===", "====", "=", "--__", "Zm9v\n", "Zm9v ", " Zm9v", "Zm\n9v", "Zm9v=", "Zm9v====", "Zg==Zg=="
 	};
+	static const char digits[] = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
 	uint8_t		back[16];
 	char		out[16];
 	size_t		i;
+	int			byte;
+	int			surprises = 0;
+
+	/* every byte in every place; '=' is none in the places where Zm9v has it not */
+	for (byte = 0; byte < 256; byte++)
+	{
+		for (i = 0; i < 4; i++)
+		{
+			char		text[] = "Zm9v";
+			bool		digit = byte != 0 && strchr(digits, byte) != NULL;
+
+			text[i] = (char) byte;
+			surprises += (pgcredit_note_base64_decode(text, 4, back, sizeof(back)) == 3) != digit;
+			surprises += digit != (pgcredit_note_base64_decode(text, 4, back, sizeof(back)) != -1);
+		}
+	}
+	ok(surprises == 0, "the 64 digits are digits and no other byte is");
 
 	for (i = 0; i < sizeof(vectors) / sizeof(vectors[0]); i++)
 	{
