@@ -150,7 +150,7 @@ parse_proof(const char *path, const char **at, const char *end, uint64_t *index,
 	{
 		/* nobody signed it: it must be base64 and means nothing */
 		extra = malloc(len + 1);
-		extra_good = extra != NULL && pgcredit_note_base64_decode(value, len, extra, len + 1) > 0;
+		extra_good = extra != NULL && pgcredit_note_base64_decode(value, len, extra, len + 1) >= 0;
 		free(extra);
 	}
 	if (!extra_good || !read_line(at, end, "index ", &value, &len) || !pgcredit_verify_number(value, len, index))

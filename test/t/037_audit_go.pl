@@ -16,19 +16,8 @@ use PgCredit::LogFiles;
 my $tmp     = File::Spec->rel2abs(PostgreSQL::Test::Utils::tempdir);
 my $program = "$tmp/logcheck";
 
-plan skip_all => 'go is not installed' if system('go version >/dev/null 2>&1') != 0;
 plan skip_all => 'no C compiler' if system('cc --version >/dev/null 2>&1') != 0;
-plan skip_all => 'golang.org/x/mod is not installed'
-  unless -e '/usr/share/gocode/src/golang.org/x/mod/sumdb/tlog/tlog.go';
-
-{
-	local $ENV{GO111MODULE} = 'off';
-	local $ENV{GOPATH}      = '/usr/share/gocode';
-	local $ENV{GOCACHE}     = "$tmp/cache";
-	local $ENV{GOFLAGS}     = '';
-	local $ENV{GOTOOLCHAIN} = 'local';
-	command_ok([ 'go', 'build', '-o', $program, top() . '/test/go/logcheck.go' ], 'logcheck compiles');
-}
+plan skip_all => 'go or golang.org/x/mod is not installed' unless compile_logcheck($program);
 
 # Sizes around a tile's edge, and one with a third level.
 my $dir = write_log(66100, 0, 1, 2, 3, 255, 256, 257, 300, 65535, 65536);

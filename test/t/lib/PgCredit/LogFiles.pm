@@ -7,10 +7,11 @@ use warnings;
 use Exporter qw(import);
 use File::Basename;
 use File::Spec;
+use File::Temp;
 use IPC::Run;
 use PostgreSQL::Test::Utils;
 
-our @EXPORT = qw(top compile_kernels write_log read_bytes write_bytes run_program);
+our @EXPORT = qw(top compile_kernels compile_logcheck write_log read_bytes write_bytes run_program);
 
 my $writer;
 
@@ -28,6 +29,19 @@ sub compile_kernels
 
 	return [ 'cc', '-O2', '-Wall', '-o', $program, "-I$top/src", "$top/test/unit/$name.c",
 		map({ "$top/src/crypto/${_}_kernel.c" } 'merkle', 'note', 'crypto'), '-lsodium' ];
+}
+
+# Builds test/go/logcheck.go at this absolute path. False when there is no Go, or no golang.org/x/mod, to do it with;
+# dies when there is and it does not compile.
+sub compile_logcheck
+{
+	my ($program) = @_;
+	my $cache = File::Temp->newdir;
+
+	return 0 if system('go version >/dev/null 2>&1') != 0 || !-e '/usr/share/gocode/src/golang.org/x/mod/sumdb/tlog/tlog.go';
+	local @ENV{qw(GO111MODULE GOPATH GOCACHE GOFLAGS GOTOOLCHAIN)} = ('off', '/usr/share/gocode', "$cache", '', 'local');
+	system('go', 'build', '-o', $program, top() . '/test/go/logcheck.go') == 0 or die 'logcheck does not compile';
+	return 1;
 }
 
 # A new folder with a log of these sizes, the last one first, and perhaps padding; see log_write.c.
