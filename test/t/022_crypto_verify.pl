@@ -212,7 +212,7 @@ valid('the same checkpoint', 'add to the first 8', 'consistency', '--key', $log_
 #
 # A log that forked: the same sizes, the same key, other entries
 #
-my $dir  = write_log(700, 0, 255, 256, 300, 600);
+our $dir = write_log(700, 0, 255, 256, 300, 600);
 my $fork = write_log('-p', 5, 700, 0, 255, 256, 300, 600);
 my @key  = ('--key', $log_key);
 invalid('two roots for one size', 'signed two different roots for 300 entries', 'consistency', @key,
@@ -278,6 +278,17 @@ with_change('tile/0/002.p/188', sub { $_[0] . 'x' }, \&invalid, 'a long tile', '
 with_change('tile/1/000.p/2', sub { substr($_[0], 0, 32) . substr($_[0], 0, 32) }, \&invalid, 'a changed tile of level 1',
 	'1/000.p/2: hash 1 is not that of the tile below');
 with_change('tile/0/001', undef, \&valid, 'a tile missing', 'the 700 entries');
+
+# A tile of level 1 that is full is looked at when its last hash comes.
+{
+	local $dir = write_log(65600);
+
+	valid('a log with three levels', 'the 65600 entries', 'log', @key, "$dir/checkpoint", $dir);
+	with_change('tile/1/000', sub { substr($_[0], 0, 8000) . 'x' . substr($_[0], 8001) }, \&invalid,
+		'a changed full tile of level 1', '1/000: hash 250 is not that of the tile below');
+	with_change('tile/2/000.p/1', sub { 'x' . substr($_[0], 1) }, \&invalid, 'a changed tile of level 2',
+		'2/000.p/1: hash 0 is not that of the tile below');
+}
 
 # Numbers of entries, in an export of one entry that hashes as it should.
 foreach my $case (

@@ -143,12 +143,10 @@ SKIP:
 #
 # A superuser changes an entry
 #
-$node->safe_psql('postgres', q{
+my $changed = $node->safe_psql('postgres', q{SELECT max(seq) FROM credit.audit_log WHERE kind = 'refusal'});
+$node->safe_psql('postgres', qq{
 	SET session_replication_role = replica;
-	UPDATE credit.audit_entry SET entry = replace(entry, '"kind":"refusal"', '"kind":"access"')
-	 WHERE seq = (SELECT max(seq) FROM credit.audit_log WHERE kind = 'refusal')});
-my $changed = $node->safe_psql('postgres', q{SELECT seq FROM credit.audit_log WHERE hash <> sha256(convert_to(entry, 'UTF8'))});
-like($changed, qr/^\d+$/, 'an entry is changed');
+	UPDATE credit.audit_entry SET entry = replace(entry, '"kind":"refusal"', '"kind":"access"') WHERE seq = $changed});
 make_path("$tmp/after");
 export_tiles("$tmp/after", $size);
 like((run_program($verify, 'log', @key, "$dir/checkpoint", "$tmp/after"))[2],
