@@ -187,6 +187,17 @@ invalid('a signed text', 'not a checkpoint', 'checkpoint', '--key', $foo, write_
 	"This is an example message.\n\n$dash example.com/foo "
 	  . "Uw2QOkn8srV1yJGh2VYRlL1Tnagv1YEq6TfXppzi2ONncAlTgK7Ztg1ERYNZXsYjOBH3mFXmRKuwHjG1Yu72IneyaQM=\n"));
 
+# A key of that name, which signs for another log, or for what cannot be.
+invalid('another origin', 'a checkpoint of another log', 'checkpoint', '--key', $log_key,
+	write_log('-o', 'example.com/other', 3) . '/checkpoint');
+invalid('no entries and another root', 'without entries has another root', 'checkpoint', '--key', $log_key,
+	write_log('-x', 0) . '/checkpoint');
+{
+	my $liar = write_log('-x', 300);
+
+	invalid('a log that signs another root', 'have the root', 'log', '--key', $log_key, "$liar/checkpoint", $liar);
+}
+
 #
 # Proofs and consistency
 #

@@ -2,10 +2,11 @@
  * log_write.c
  *		Writes the files of a log that our kernels make, for others to check:
  *
- *   log_write [-p BYTES] DIR SIZE [OLD...]
+ *   log_write [-p BYTES] [-o ORIGIN] [-x] DIR SIZE [OLD...]
  *
  * A log of SIZE entries, each with BYTES of padding, and, by the way, what it was
- * at the sizes OLD, ascending.  Its key is that of seed 00..1f, its witness's that of seed 20..3f.  In DIR, which
+ * at the sizes OLD, ascending.  A log that lies signs for another ORIGIN than the
+ * name of its key, or, with -x, for roots with a bit changed.  Its key is that of seed 00..1f, its witness's that of seed 20..3f.  In DIR, which
  * exists and is empty:
  *
  *   vkey, witness-vkeys         public keys, one a line
@@ -24,6 +25,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
+#include <unistd.h>
 
 #include "crypto/crypto_kernel.h"
 #include "crypto/note_kernel.h"
@@ -37,6 +39,8 @@
 static const char *dir;
 static uint64_t size;
 static int	padding = 0;
+static const char *origin = LOG_NAME;
+static bool wrong_root = false;
 static char entry[ENTRY_SIZE];
 static PgcreditMerkleHash *levels[HEIGHTS];
 static PgcreditNoteKey log_key;
@@ -145,9 +149,10 @@ put_checkpoint(FILE *file, uint64_t at)
 	char		line[PGCREDIT_NOTE_LINE_SIZE];
 	size_t		len;
 
-	strcpy(checkpoint.origin, LOG_NAME);
+	snprintf(checkpoint.origin, sizeof(checkpoint.origin), "%s", origin);
 	checkpoint.size = at;
 	pgcredit_merkle_root(at, read_level, NULL, checkpoint.root);
+	checkpoint.root[0] ^= wrong_root;
 	len = pgcredit_checkpoint_text(&checkpoint, text);
 	fprintf(file, "%s\n", text);
 	pgcredit_note_signature_line(&log_key, log_seed, text, len, line);
@@ -291,15 +296,20 @@ main(int argc, char **argv)
 	int			i;
 	int			j;
 
-	if (argc > 2 && strcmp(argv[1], "-p") == 0)
+	while ((i = getopt(argc, argv, "p:o:x")) != -1)
 	{
-		padding = atoi(argv[2]);
-		argc -= 2;
-		argv += 2;
+		if (i == 'p')
+			padding = atoi(optarg);
+		else if (i == 'o')
+			origin = optarg;
+		else if (i == 'x')
+			wrong_root = true;
 	}
+	argc -= optind - 1;
+	argv += optind - 1;
 	if (argc < 3 || padding > PADDING_MAX || !pgcredit_kernel_start())
 	{
-		fprintf(stderr, "usage: log_write [-p BYTES] DIR SIZE [OLD...]\n");
+		fprintf(stderr, "usage: log_write [-p BYTES] [-o ORIGIN] [-x] DIR SIZE [OLD...]\n");
 		return 2;
 	}
 	dir = argv[1];

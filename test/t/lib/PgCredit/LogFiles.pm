@@ -44,19 +44,21 @@ sub compile_logcheck
 	return 1;
 }
 
-# A new folder with a log of these sizes, the last one first, and perhaps padding; see log_write.c.
+# A new folder with a log, by the options and sizes of log_write.c.
 sub write_log
 {
 	my (@arguments) = @_;
 	my $dir = PostgreSQL::Test::Utils::tempdir;
-	my @padding = $arguments[0] eq '-p' ? splice(@arguments, 0, 2) : ();
+	my @options;
+
+	push @options, shift @arguments while $arguments[0] !~ /^\d/ || @options && $options[-1] =~ /^-[po]/;
 
 	if (!defined $writer)
 	{
 		$writer = PostgreSQL::Test::Utils::tempdir . '/log_write';
 		system(@{ compile_kernels('log_write', $writer) }) == 0 or die 'log_write does not compile';
 	}
-	system($writer, @padding, $dir, @arguments) == 0 or die 'log_write failed';
+	system($writer, @options, $dir, @arguments) == 0 or die 'log_write failed';
 	return $dir;
 }
 
