@@ -1,0 +1,91 @@
+# bench/12_log.sh
+# the log when it is big: growth by the tree, proofs, a subject's history, verification
+#
+# The log of ten times $rows entries comes in as a restore does, so the tree and
+# the history are made by the platform's own processes; each entry is one access
+# to one of rows/10 subjects, in the bytes that the platform writes.
+
+entries=$((rows * 10))
+log_sql()
+{
+	place_env+=(PGDATABASE=biglog)
+	sql -v entries="$entries" -v subjects=$((rows / 10)) "$@"
+}
+log_value()
+{
+	log_sql -At -c "$1"
+}
+
+# log_until CONDITION: wait until the platform's processes got so far; prints the seconds.
+log_until()
+{
+	local begin=$EPOCHREALTIME
+
+	until [ "$(log_value "SELECT $1")" = t ]; do
+		sleep 0.2
+	done
+	awk -v a="$begin" -v b="$EPOCHREALTIME" 'BEGIN { printf "%.2f\n", b - a }'
+}
+
+# buffers_of SQL: buffers that it reads, the second time in a session.
+buffers_of()
+{
+	log_sql -At -c "$1" -c "EXPLAIN (ANALYZE, BUFFERS, COSTS OFF, TIMING OFF) $1" |
+		awk '/Buffers: shared/ && !n { for (i = 1; i <= NF; i++) if (split($i, p, "=") == 2 && p[1] != "dirtied" && p[1] != "written") n += p[2] } END { print n + 0 }'
+}
+
+sql -c 'CREATE DATABASE biglog' -c '\connect biglog' -c 'CREATE EXTENSION pgcredit'
+log_sql <<'SQL'
+INSERT INTO credit.subject (kind, code) SELECT 'village', 'log-' || g FROM generate_series(1, :subjects) g;
+CREATE TABLE token AS
+    SELECT row_number() OVER (ORDER BY subject_id) - 1 AS n, subject_id, credit._subject_token(subject_id, log_salt) AS token FROM credit.subject;
+CREATE UNIQUE INDEX ON token (n);
+VACUUM ANALYZE token;
+CREATE FUNCTION made(seq bigint, token text) RETURNS text LANGUAGE sql IMMUTABLE AS $$
+    SELECT format('{"access":"%s","actor":"bench_bank_%s","at":"2026-01-01T00:00:00.000000Z","categories":["tax_payment","social_insurance"],"consents":[[%s]],"institution":"bench_bank_%s","kind":"access","purpose":"%s","recorded":"2026-01-01T00:00:00.000000Z","seq":%s,"session_user":"bench_bank_%s","subjects":["%s"],"version":1}',
+                  md5(seq::text)::uuid, seq % 7, 100000 + seq % 900000, seq % 7, (ARRAY['pre_loan', 'post_loan', 'in_loan'])[1 + seq % 3], seq, seq % 7, token)
+$$;
+CREATE TABLE plain (seq bigint PRIMARY KEY, entry text NOT NULL);
+SQL
+plain=$(place_env+=(PGDATABASE=biglog); seconds_of "INSERT INTO plain SELECT g, made(g, token) FROM generate_series(1, $entries) g JOIN token ON n = g % $((rows / 10)) ORDER BY g")
+log_sql -c 'CHECKPOINT'
+log_sql -c 'INSERT INTO credit.audit_entry SELECT seq, entry FROM plain ORDER BY seq'
+tree=$(log_until "coalesce(max(n), 0) >= $entries / 32 - 1 FROM credit.audit_leaf")
+history=$(log_until "NOT EXISTS (SELECT FROM credit.stat_history WHERE behind > 1000)")
+printf '   %s entries: tree over them in %s s, history of them in %s s after it\n' "$entries" "$tree" "$history"
+log_sql -c 'VACUUM ANALYZE' -c 'SELECT length(credit.checkpoint())' > "$PLACE/log/biglog"
+
+compare "log of $entries: (entries + tree) / plain table, MB" \
+	"$(log_value "SELECT (pg_total_relation_size('credit.audit_entry') + pg_total_relation_size('credit.audit_leaf') + pg_total_relation_size('credit.audit_node')) / 1e6")" \
+	"$(log_value "SELECT pg_total_relation_size('plain') / 1e6")" "<= 1.15"
+
+# What the writer does for an entry, all of it against all but the tree: the tree alone was measured above.
+log_sql -c "SELECT count(credit._audit_note(jsonb_build_object('kind', 'bench', 'details', repeat('x', 250), 'n', g))) FROM generate_series(1, $rows / 2) g" > "$PLACE/log/biglog"
+append=$(log_until "NOT EXISTS (SELECT FROM credit.audit_outbox)")
+per_tree=$(awk -v t="$tree" -v n="$entries" 'BEGIN { printf "%.4f", t / n * 1e6 }')
+per_append=$(awk -v t="$append" -v n=$((rows / 2)) 'BEGIN { printf "%.4f", t / n * 1e6 }')
+compare "writer, an entry: with the tree / without, us" "$per_append" \
+	"$(awk -v a="$per_append" -v t="$per_tree" 'BEGIN { print a - t }')" "<= 1.15"
+compare "tree over $entries / INSERT of them into a plain table, s" "$tree" "$plain" "-"
+
+worst=0 worst_history=0
+for _ in $(seq 10); do
+	at=$((1 + (RANDOM * 32768 + RANDOM) % entries))
+	n=$(buffers_of "SELECT credit.inclusion_proof($at)")
+	[ "$n" -le "$worst" ] || worst=$n
+	n=$(buffers_of "SELECT count(*) FROM credit.access_history((SELECT subject_id FROM token WHERE n = $((at % (rows / 10)))))")
+	[ "$n" -le "$worst_history" ] || worst_history=$n
+done
+compare "inclusion proof at $entries entries, worst of 10, buffers" "$worst" 1 "<= 16"
+compare "a page of a subject's history, worst of 10, buffers" "$worst_history" 1 "<= 16"
+
+log_value "SELECT entry FROM credit.audit_entry WHERE seq <= $rows ORDER BY seq" > "$PLACE/tmp/entries"
+"${place_as[@]}" "${place_env[@]}" gcc -O2 -I"$PLACE/src/src" -o "$PLACE/tmp/leaf_hash" "$PLACE/src/bench/leaf_hash.c" \
+	"$PLACE/src/src/crypto/merkle_kernel.c" -lsodium || place_fail "leaf_hash does not compile"
+raw="" verified=""
+for _ in $(seq 3); do
+	raw="$raw $("$PLACE/tmp/leaf_hash" "$PLACE/tmp/entries" | awk -v f=10 '{ print $1 * f }')"
+	verified="$verified $(place_env+=(PGDATABASE=biglog); seconds_of "SELECT 1 / (ok::int) FROM credit.verify_log(1, $entries)")"
+done
+compare "SHA-256 of the library / verify_log, s for the same bytes" "$raw" "$verified" ">= 0.5"
+sql -c 'DROP DATABASE biglog'
