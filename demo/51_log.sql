@@ -42,6 +42,13 @@ SELECT demo.expect(sum(jsonb_array_length(subjects)) FILTER (WHERE kind = 'acces
   FROM credit.audit_log WHERE access = (SELECT access FROM credit.audit_log WHERE kind IN ('access', 'refusal') ORDER BY seq DESC LIMIT 1) \g (format=unaligned tuples_only=on)
 
 \echo
+\echo '-- A signed checkpoint over everything until now (检查点), and a proof that the entry is in it. Both are files that can be'
+\echo '   taken away; pgcredit-verify checks them with the log''s public key, without this server:'
+SELECT credit.checkpoint() \g (format=unaligned tuples_only=on)
+\set verified `d=$(mktemp -d) && cd "$d" && q() { psql -X -A -t -U auditor -c "$1" | head -c -1; } && q "SELECT credit.log_vkey()" > vkey && q "SELECT credit.tlog_proof($SEQ)" > proof && q "SELECT entry FROM credit.audit_log WHERE seq = $SEQ" > entry && pgcredit-verify proof --key @vkey --entry entry proof; rm -r "$d"`
+SELECT demo.expect(:'verified' LIKE 'valid: %', :'verified') \g (format=unaligned tuples_only=on)
+
+\echo
 \echo '-- Nobody rewrites it: not the auditor, and the superuser only by disabling a trigger first (a later version shows that too).'
 \set ON_ERROR_STOP off
 DELETE FROM credit.audit_entry WHERE seq = :rolled_back;
