@@ -98,6 +98,7 @@ claim_slot(void)
 	{
 		pgcredit_audit.slots[i].notary_pid = MyProcPid;
 		pgcredit_audit.slots[i].notary_procno = pgcredit_my_procno();
+		pgcredit_audit.slots[i].stat.notary_started = GetCurrentTimestamp();
 		claimed = true;
 	}
 	LWLockRelease(SLOT_LOCK(i));
@@ -337,6 +338,7 @@ one_turn(bool want_sign, uint64 asked)
 		if (error->sqlerrcode != last_failure)
 			EmitErrorReport();
 		last_failure = error->sqlerrcode;
+		pgcredit_stat_notary_failed(my_slot, error->sqlerrcode, error->message);
 		AbortCurrentTransaction();
 		FlushErrorState();
 		if (signing)
@@ -409,7 +411,7 @@ notary_loop(void)
 		if (asked > done)
 			continue;
 		(void) WaitLatch(MyLatch, WL_LATCH_SET | WL_TIMEOUT | WL_EXIT_ON_PM_DEATH,
-						 TURN_MS, PG_WAIT_EXTENSION);
+						 TURN_MS, pgcredit_audit_wait(AUDIT_WAIT_NOTARY_IDLE));
 	}
 }
 
@@ -561,7 +563,8 @@ pgcredit_sign_checkpoint(PG_FUNCTION_ARGS)
 					 errmsg("the checkpoint did not become durable in time"),
 					 errhint("See the server log, or raise pgcredit.audit_timeout (now %d ms).", pgcredit_audit_timeout())));
 		}
-		(void) ConditionVariableTimedSleep(&pgcredit_audit.slots[i].signed_cv, 100L, PG_WAIT_EXTENSION);
+		(void) ConditionVariableTimedSleep(&pgcredit_audit.slots[i].signed_cv, 100L,
+											pgcredit_audit_wait(AUDIT_WAIT_CHECKPOINT));
 	}
 	ConditionVariableCancelSleep();
 	if (sqlstate != 0)

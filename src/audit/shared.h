@@ -26,6 +26,7 @@
 #include "storage/spin.h"
 
 #include "audit/audit_internal.h"
+#include "audit/stat.h"
 #include "crypto/crypto.h"
 
 #define MAX_REQUESTS 32
@@ -59,9 +60,7 @@ typedef struct AuditSlot
 	TimestampTz signed_at;
 	ConditionVariable signed_cv;	/* has its own lock; told at each answer */
 
-	int64		entries;		/* since start of the server */
-	int64		bytes;
-	int64		batches;
+	AuditStat	stat;			/* says itself what needs the lock */
 } AuditSlot;
 
 typedef struct AuditWaiter
