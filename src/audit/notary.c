@@ -39,6 +39,7 @@
 
 #include "audit/checkpoint.h"
 #include "audit/notary.h"
+#include "audit/retention.h"
 #include "audit/shared.h"
 #include "core/core.h"
 
@@ -306,13 +307,15 @@ sign(PgcreditCheckpoint *newest)
 
 /*
  * One turn of work.  Errors are answered to who asks, and logged when they are
- * new; the notary goes on.
+ * new; the notary goes on.  Nothing is dropped in a turn in which signing or
+ * letting out failed.  Returns whether there is more to drop.
  */
-static void
+static bool
 one_turn(bool want_sign, uint64 asked)
 {
 	MemoryContext context = CurrentMemoryContext;
 	volatile bool signing = false;
+	volatile bool more = false;
 
 	PG_TRY();
 	{
@@ -326,6 +329,8 @@ one_turn(bool want_sign, uint64 asked)
 			answer_requests(asked, 0, "", &newest);
 		}
 		deliver();
+		if (in_use)
+			more = pgcredit_retention_step();
 		last_failure = 0;
 	}
 	PG_CATCH();
@@ -350,6 +355,7 @@ one_turn(bool want_sign, uint64 asked)
 	}
 	PG_END_TRY();
 	MemoryContextSwitchTo(context);
+	return more;
 }
 
 /*
@@ -389,6 +395,7 @@ notary_loop(void)
 	{
 		TimestampTz now = GetCurrentTimestamp();
 		bool		due;
+		bool		more;
 
 		ResetLatch(MyLatch);
 		CHECK_FOR_INTERRUPTS();
@@ -406,9 +413,9 @@ notary_loop(void)
 			TimestampDifferenceExceeds(last, now, checkpoint_interval_s * 1000);
 		if (due || asked > done)
 			last = now;
-		one_turn(due || asked > done, asked);
+		more = one_turn(due || asked > done, asked);
 		pgstat_report_stat(false);
-		if (asked > done)
+		if (more || asked > done)
 			continue;
 		(void) WaitLatch(MyLatch, WL_LATCH_SET | WL_TIMEOUT | WL_EXIT_ON_PM_DEATH,
 						 TURN_MS, pgcredit_audit_wait(AUDIT_WAIT_NOTARY_IDLE));

@@ -16,6 +16,7 @@
 
 #include "audit/audit_internal.h"
 #include "audit/notary.h"
+#include "audit/retention.h"
 #include "audit/stat.h"
 #include "core/core.h"
 #include "crypto/crypto.h"
@@ -36,6 +37,7 @@ pgcredit_audit_init(void)
 							PGC_USERSET, GUC_UNIT_MS, NULL, NULL, NULL);
 	pgcredit_witness_init();
 	pgcredit_notary_init();
+	pgcredit_retention_init();
 	pgcredit_audit_transaction_init();
 	if (!process_shared_preload_libraries_in_progress)
 		return;
