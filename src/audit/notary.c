@@ -308,10 +308,11 @@ sign(PgcreditCheckpoint *newest)
 /*
  * One turn of work.  Errors are answered to who asks, and logged when they are
  * new; the notary goes on.  Nothing is dropped in a turn in which signing or
- * letting out failed.  Returns whether there is more to drop.
+ * letting out failed, nor before an access was recorded: the database may be one
+ * that is just being restored.  Returns whether there is more to drop.
  */
 static bool
-one_turn(bool want_sign, uint64 asked)
+one_turn(bool want_sign, uint64 asked, bool may_drop)
 {
 	MemoryContext context = CurrentMemoryContext;
 	volatile bool signing = false;
@@ -329,7 +330,7 @@ one_turn(bool want_sign, uint64 asked)
 			answer_requests(asked, 0, "", &newest);
 		}
 		deliver();
-		if (in_use)
+		if (may_drop)
 			more = pgcredit_retention_step();
 		last_failure = 0;
 	}
@@ -413,7 +414,7 @@ notary_loop(void)
 			TimestampDifferenceExceeds(last, now, checkpoint_interval_s * 1000);
 		if (due || asked > done)
 			last = now;
-		more = one_turn(due || asked > done, asked);
+		more = one_turn(due || asked > done, asked, accessed);
 		pgstat_report_stat(false);
 		if (more || asked > done)
 			continue;

@@ -121,24 +121,6 @@ entry_is_old(const Dropping *d, const char *entry)
 	return memcmp(value.val.string.val, d->before + 1, len) < 0;
 }
 
-/*
- * First entry that is there, or 0.
- */
-static uint64
-first_entry(Tree *tree)
-{
-	Seek		seek;
-	HeapTuple	tuple;
-	uint64		seq = 0;
-
-	pgcredit_seek_begin(&seek, tree->entry, "audit_entry_pkey", 0, NULL, tree->snapshot);
-	tuple = pgcredit_seek_next(&seek, ForwardScanDirection);
-	if (tuple != NULL)
-		seq = (uint64) DatumGetInt64(pgcredit_seek_column(&seek, tuple, ENTRY_SEQ));
-	pgcredit_seek_end(&seek);
-	return seq;
-}
-
 static void
 tile_begin(Seek *seek, const Dropping *d, uint64 tile)
 {
@@ -372,7 +354,7 @@ drop(Dropping *d)
 	uint64		first;
 
 	d->tree = pgcredit_tree_open(GetActiveSnapshot());
-	first = pgcredit_tree_end(d->tree) > 0 ? first_entry(d->tree) : 0;
+	first = pgcredit_tree_end(d->tree) > 0 ? pgcredit_tree_first(d->tree) : 0;
 	if (first > 0 && (first - 1) % TILE_WIDTH != 0)
 		pgcredit_tree_corrupted(psprintf("The log begins with entry " UINT64_FORMAT ", which is not the first of a tile.", first));
 	d->first = (first - 1) / TILE_WIDTH;
