@@ -19,10 +19,14 @@
 /* Length of a subject's token, unpadded base64url of 32 bytes. */
 #define PGCREDIT_TOKEN_LEN		43
 
+/* Kinds of refusal that are counted, see pgcredit_audit_name_refusal. */
+#define PGCREDIT_REFUSAL_KINDS 32
+
 typedef struct PgcreditEntry
 {
 	StringInfoData prefix;		/* '{' and the members before "recorded" */
 	StringInfoData suffix;		/* the members after "seq" and '}' */
+	int			refusal;		/* counted under this when it is durable; 0: none */
 } PgcreditEntry;
 
 extern void pgcredit_audit_init(void);
@@ -43,6 +47,9 @@ extern char *pgcredit_subject_token(int64 subject_id, const bytea *salt);
 /* Immediate lane: nothing is shown before the second has returned. */
 extern void pgcredit_audit_begin(PgcreditEntry *entries, int n);
 extern uint64 pgcredit_audit_finish(void);
+
+/* For credit.stat_audit_refusal: "refusal" from 1, below PGCREDIT_REFUSAL_KINDS. */
+extern void pgcredit_audit_name_refusal(int refusal, const char *code);
 
 /* Lane with the transaction: in the log if and only if it commits. */
 extern void pgcredit_audit_write_entry(PgcreditEntry *entry);

@@ -282,6 +282,13 @@ pgcredit_edge_open(Snapshot snapshot)
 	if (in_rows > size)
 		pgcredit_tree_corrupted(psprintf("The log has " UINT64_FORMAT " entries, the tree at least " UINT64_FORMAT " leaves.",
 										 size, in_rows));
+	/* a dump loads the entries before credit.audit_pruned */
+	if (in_rows == 0 && size > 0 && pgcredit_tree_first(tree) > 1)
+		ereport(ERROR,
+				(errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
+				 errmsg("the hashes of dropped entries are missing"),
+				 errdetail("The log begins with entry " UINT64_FORMAT " and credit.audit_pruned is empty.", pgcredit_tree_first(tree)),
+				 errhint("While a dump is being restored this passes; else restore credit.audit_pruned from a backup.")));
 	tree->size = in_rows;
 	if (!read_tiles(tree, in_rows))
 		rebuild_nodes(tree, in_rows);

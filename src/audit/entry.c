@@ -31,6 +31,7 @@ pgcredit_entry_begin(PgcreditEntry *entry)
 {
 	initStringInfo(&entry->prefix);
 	initStringInfo(&entry->suffix);
+	entry->refusal = 0;
 	appendStringInfoChar(&entry->prefix, '{');
 }
 

@@ -30,6 +30,7 @@
 #include "utils/wait_event.h"
 
 #include "audit/audit_internal.h"
+#include "audit/stat.h"
 #include "core/core.h"
 
 /* How often to look for writers that died. */
@@ -278,7 +279,8 @@ pgcredit_launcher_main(Datum arg)
 		MemoryContextSwitchTo(turn);
 		one_turn(look);
 		(void) WaitLatch(MyLatch, WL_LATCH_SET | WL_TIMEOUT | WL_EXIT_ON_PM_DEATH,
-						 any_wanted() ? RETRY_MS : TURN_MS, PG_WAIT_EXTENSION);
+						 any_wanted() ? RETRY_MS : TURN_MS,
+						 pgcredit_audit_wait(AUDIT_WAIT_LAUNCHER_IDLE));
 		ResetLatch(MyLatch);
 		CHECK_FOR_INTERRUPTS();
 		if (ConfigReloadPending)

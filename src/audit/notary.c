@@ -37,6 +37,7 @@
 
 #include "audit/checkpoint.h"
 #include "audit/notary.h"
+#include "audit/retention.h"
 #include "audit/shared.h"
 #include "audit/worker.h"
 #include "core/core.h"
@@ -81,6 +82,7 @@ claim_slot(void)
 	{
 		pgcredit_audit.slots[i].notary_pid = MyProcPid;
 		pgcredit_audit.slots[i].notary_procno = pgcredit_my_procno();
+		pgcredit_audit.slots[i].stat.notary_started = GetCurrentTimestamp();
 		claimed = true;
 	}
 	LWLockRelease(SLOT_LOCK(i));
@@ -213,13 +215,16 @@ sign(PgcreditCheckpoint *newest)
 
 /*
  * One turn of work.  Errors are answered to who asks, and logged when they are
- * new; the notary goes on.
+ * new; the notary goes on.  Nothing is dropped in a turn in which signing or
+ * letting out failed, nor before an access was recorded: the database may be one
+ * that is just being restored.  Returns whether there is more to drop.
  */
-static void
-one_turn(bool want_sign, uint64 asked)
+static bool
+one_turn(bool want_sign, uint64 asked, bool may_drop)
 {
 	MemoryContext context = CurrentMemoryContext;
 	volatile bool signing = false;
+	volatile bool more = false;
 
 	pgcredit_worker_busy = true;
 	PG_TRY();
@@ -234,6 +239,8 @@ one_turn(bool want_sign, uint64 asked)
 			answer_requests(asked, 0, "", &newest);
 		}
 		pgcredit_publish_deliver();
+		if (may_drop)
+			more = pgcredit_retention_step();
 		last_failure = 0;
 	}
 	PG_CATCH();
@@ -246,6 +253,7 @@ one_turn(bool want_sign, uint64 asked)
 		if (error->sqlerrcode != last_failure)
 			EmitErrorReport();
 		last_failure = error->sqlerrcode;
+		pgcredit_stat_notary_failed(my_slot, error->sqlerrcode, error->message);
 		AbortCurrentTransaction();
 		FlushErrorState();
 		if (signing)
@@ -258,6 +266,7 @@ one_turn(bool want_sign, uint64 asked)
 	PG_END_TRY();
 	pgcredit_worker_busy = false;
 	MemoryContextSwitchTo(context);
+	return more;
 }
 
 /*
@@ -297,6 +306,7 @@ notary_loop(void)
 	{
 		TimestampTz now = GetCurrentTimestamp();
 		bool		due;
+		bool		more;
 
 		ResetLatch(MyLatch);
 		CHECK_FOR_INTERRUPTS();
@@ -316,12 +326,12 @@ notary_loop(void)
 			TimestampDifferenceExceeds(last, now, checkpoint_interval_s * 1000);
 		if (due || asked > done)
 			last = now;
-		one_turn(due || asked > done, asked);
+		more = one_turn(due || asked > done, asked, accessed);
 		pgstat_report_stat(false);
-		if (asked > done)
+		if (more || asked > done)
 			continue;
 		(void) WaitLatch(MyLatch, WL_LATCH_SET | WL_TIMEOUT | WL_EXIT_ON_PM_DEATH,
-						 TURN_MS, PG_WAIT_EXTENSION);
+						 TURN_MS, pgcredit_audit_wait(AUDIT_WAIT_NOTARY_IDLE));
 	}
 }
 
@@ -468,7 +478,8 @@ pgcredit_sign_checkpoint(PG_FUNCTION_ARGS)
 					 errmsg("the checkpoint did not become durable in time"),
 					 errhint("See the server log, or raise pgcredit.audit_timeout (now %d ms).", pgcredit_audit_timeout())));
 		}
-		(void) ConditionVariableTimedSleep(&pgcredit_audit.slots[i].signed_cv, 100L, PG_WAIT_EXTENSION);
+		(void) ConditionVariableTimedSleep(&pgcredit_audit.slots[i].signed_cv, 100L,
+											pgcredit_audit_wait(AUDIT_WAIT_CHECKPOINT));
 	}
 	ConditionVariableCancelSleep();
 	if (sqlstate != 0)

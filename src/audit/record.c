@@ -16,6 +16,8 @@
 
 #include "audit/audit_internal.h"
 #include "audit/notary.h"
+#include "audit/retention.h"
+#include "audit/stat.h"
 #include "core/core.h"
 #include "crypto/crypto.h"
 
@@ -35,6 +37,7 @@ pgcredit_audit_init(void)
 							PGC_USERSET, GUC_UNIT_MS, NULL, NULL, NULL);
 	pgcredit_witness_init();
 	pgcredit_notary_init();
+	pgcredit_retention_init();
 	pgcredit_audit_transaction_init();
 	if (!process_shared_preload_libraries_in_progress)
 		return;
@@ -52,12 +55,12 @@ pgcredit_audit_timeout(void)
 }
 
 static void
-wait_a_moment(long most_ms)
+wait_a_moment(long most_ms, AuditWait wait)
 {
 	long		left = TimestampDifferenceMilliseconds(GetCurrentTimestamp(), deadline);
 
 	(void) WaitLatch(MyLatch, WL_LATCH_SET | WL_TIMEOUT | WL_EXIT_ON_PM_DEATH,
-					 Max(1L, Min(left, most_ms)), PG_WAIT_EXTENSION);
+					 Max(1L, Min(left, most_ms)), pgcredit_audit_wait(wait));
 	ResetLatch(MyLatch);
 	CHECK_FOR_INTERRUPTS();
 }
@@ -65,6 +68,8 @@ wait_a_moment(long most_ms)
 static void
 refuse(int sqlstate)
 {
+	pgcredit_stat_refused(sqlstate == ERRCODE_PGCREDIT_AUDIT_TIMEOUT || sqlstate == ERRCODE_PGCREDIT_AUDIT_QUEUE_FULL ?
+						  sqlstate : ERRCODE_PGCREDIT_AUDIT_UNAVAILABLE);
 	if (sqlstate == ERRCODE_PGCREDIT_AUDIT_TIMEOUT)
 		ereport(ERROR,
 				(errcode(sqlstate),
@@ -104,11 +109,14 @@ check_can_record(PgcreditEntry *entries, int n)
 		pgcredit_require_preloaded("recording an access");
 	/* A log that cannot be signed can be bent: no read without the key. */
 	if (!pgcredit_key_loaded())
+	{
+		pgcredit_stat_refused(ERRCODE_PGCREDIT_KEY_UNAVAILABLE);
 		ereport(ERROR,
 				(errcode(ERRCODE_PGCREDIT_KEY_UNAVAILABLE),
 				 errmsg("no key is loaded, so the log cannot be signed"),
 				 errdetail("An access that cannot be recorded is refused."),
 				 errhint("Set pgcredit.key_file or pgcredit.key_command and restart the server.")));
+	}
 	for (int k = 0; k < n; k++)
 		pgcredit_entry_check_size(&entries[k]);
 }
@@ -125,6 +133,7 @@ pgcredit_audit_begin(PgcreditEntry *entries, int n)
 	int			put = 0;
 
 	check_can_record(entries, n);
+	pgcredit_stat_begin(entries, n);
 	deadline = TimestampTzPlusMilliseconds(GetCurrentTimestamp(), audit_timeout_ms);
 	ticket = pgcredit_waiter_begin(n);
 	while (put < n)
@@ -139,8 +148,12 @@ pgcredit_audit_begin(PgcreditEntry *entries, int n)
 		if (GetCurrentTimestamp() >= deadline)
 			refuse(sqlstate);
 		if (sqlstate == ERRCODE_PGCREDIT_AUDIT_UNAVAILABLE)
+		{
 			pgcredit_queue_request_writer(MyDatabaseId);
-		wait_a_moment(sqlstate == ERRCODE_PGCREDIT_AUDIT_UNAVAILABLE ? 20L : 1L);
+			wait_a_moment(20L, AUDIT_WAIT_WRITER);
+		}
+		else
+			wait_a_moment(1L, AUDIT_WAIT_ROOM);
 	}
 }
 
@@ -162,9 +175,10 @@ pgcredit_audit_finish(void)
 			break;
 		if (GetCurrentTimestamp() >= deadline)
 			refuse(ERRCODE_PGCREDIT_AUDIT_TIMEOUT);
-		wait_a_moment(1000L);
+		wait_a_moment(1000L, AUDIT_WAIT_DURABLE);
 	}
 	if (sqlstate != 0)
 		refuse(sqlstate);
+	pgcredit_stat_answered();
 	return seq;
 }

@@ -13,6 +13,7 @@
 #include "storage/procarray.h"
 #include "storage/shmem.h"
 #include "utils/guc.h"
+#include "utils/timestamp.h"
 #include "utils/wait_event.h"
 
 #include "audit/shared.h"
@@ -131,6 +132,7 @@ pgcredit_slot_find(Oid dbid, bool make)
 		slot->dbid = dbid;
 		slot->writer_procno = slot->notary_procno = -1;
 		ConditionVariableInit(&slot->signed_cv);
+		pgcredit_stat_init(&slot->stat);
 		LWLockRelease(SLOT_LOCK(found));
 	}
 	LWLockRelease(HEADER_LOCK);
@@ -190,6 +192,8 @@ pgcredit_queue_claim(Oid dbid)
 		pgcredit_audit.slots[i].outbox = true; /* rows may be left from before */
 		pgcredit_audit.slots[i].head = pgcredit_audit.slots[i].tail = 0;
 		pgcredit_audit.slots[i].pending = 0;
+		pgcredit_audit.slots[i].stat.writer_starts++;
+		pgcredit_audit.slots[i].stat.writer_started = GetCurrentTimestamp();
 		claimed = true;
 	}
 	LWLockRelease(SLOT_LOCK(i));
@@ -260,9 +264,7 @@ void
 pgcredit_queue_count(int i, int64 entries, int64 bytes)
 {
 	LWLockAcquire(SLOT_LOCK(i), LW_EXCLUSIVE);
-	pgcredit_audit.slots[i].entries += entries;
-	pgcredit_audit.slots[i].bytes += bytes;
-	pgcredit_audit.slots[i].batches++;
+	pgcredit_stat_batch(&pgcredit_audit.slots[i].stat, entries, bytes);
 	LWLockRelease(SLOT_LOCK(i));
 }
 
@@ -426,7 +428,7 @@ pgcredit_queue_bar(Oid dbid)
 		pgcredit_wake(writer);
 		pgcredit_wake(notary);
 		(void) WaitLatch(MyLatch, WL_LATCH_SET | WL_TIMEOUT | WL_EXIT_ON_PM_DEATH,
-						 10L, PG_WAIT_EXTENSION);
+						 10L, pgcredit_audit_wait(AUDIT_WAIT_LEAVE));
 		ResetLatch(MyLatch);
 		CHECK_FOR_INTERRUPTS();
 	}

@@ -26,6 +26,7 @@
 #include "storage/spin.h"
 
 #include "audit/audit_internal.h"
+#include "audit/stat.h"
 #include "crypto/crypto.h"
 
 #define MAX_REQUESTS 32
@@ -61,9 +62,7 @@ typedef struct AuditSlot
 											 * and slot lock to change */
 	ConditionVariable signed_cv;	/* has its own lock; told at each answer */
 
-	int64		entries;		/* since start of the server */
-	int64		bytes;
-	int64		batches;
+	AuditStat	stat;			/* says itself what needs the lock */
 } AuditSlot;
 
 typedef struct AuditWaiter

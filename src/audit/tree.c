@@ -74,6 +74,24 @@ pgcredit_tree_end(Tree *tree)
 	return tree->size;
 }
 
+/*
+ * Number of the first entry that the retention policy has not dropped, or 0.
+ */
+uint64
+pgcredit_tree_first(Tree *tree)
+{
+	Seek		seek;
+	HeapTuple	tuple;
+	uint64		seq = 0;
+
+	pgcredit_seek_begin(&seek, tree->entry, "audit_entry_pkey", 0, NULL, tree->snapshot);
+	tuple = pgcredit_seek_next(&seek, ForwardScanDirection);
+	if (tuple != NULL)
+		seq = (uint64) DatumGetInt64(pgcredit_seek_column(&seek, tuple, ENTRY_SEQ));
+	pgcredit_seek_end(&seek);
+	return seq;
+}
+
 void
 pgcredit_tree_close(Tree *tree)
 {

@@ -77,6 +77,7 @@ typedef struct Tree
 
 extern Tree *pgcredit_tree_open(Snapshot snapshot);
 extern uint64 pgcredit_tree_end(Tree *tree);
+extern uint64 pgcredit_tree_first(Tree *tree);
 extern void pgcredit_tree_close(Tree *tree);
 extern bool pgcredit_tree_leaf_row(Tree *tree, uint64 n, PgcreditMerkleHash *out);
 extern void pgcredit_tree_entry_leaves(Tree *tree, uint64 from, uint64 to, PgcreditMerkleHash *out);

@@ -41,6 +41,15 @@ pgcredit_witness_init(void)
 }
 
 /*
+ * Cosignatures that make a checkpoint published.
+ */
+int
+pgcredit_witness_quorum(void)
+{
+	return witness_quorum;
+}
+
+/*
  * credit._log_vkey(origin text) returns text: the verifier key of the log under
  * that name.  22023 for what cannot be a name, PC201 without a key.
  */

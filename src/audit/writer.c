@@ -44,6 +44,7 @@
 #include "audit/audit_internal.h"
 #include "audit/log.h"
 #include "audit/notary.h"
+#include "audit/stat.h"
 #include "audit/worker.h"
 #include "core/core.h"
 #include "crypto/crypto.h"
@@ -390,7 +391,7 @@ writer_loop(void)
 			continue;
 		}
 		(void) WaitLatch(MyLatch, WL_LATCH_SET | WL_TIMEOUT | WL_EXIT_ON_PM_DEATH,
-						 OUTBOX_LOOK_MS, PG_WAIT_EXTENSION);
+						 OUTBOX_LOOK_MS, pgcredit_audit_wait(AUDIT_WAIT_WRITER_IDLE));
 	}
 }
 

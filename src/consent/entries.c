@@ -82,6 +82,7 @@ close_group(const Request *request, EntryGroup *group, Gathering *g)
 	}
 	entry = &g->entries[g->n++];
 	pgcredit_entry_begin(entry);
+	entry->refusal = group->key.reason;
 	pgcredit_json_name(&entry->prefix, "access");
 	pgcredit_json_string(&entry->prefix,
 						 DatumGetCString(DirectFunctionCall1(uuid_out, UUIDPGetDatum(&request->access))));

@@ -203,20 +203,25 @@ sub wait_until_up
 	return $node->poll_query_until('postgres', 'SELECT true');
 }
 
-# Every committed write is numbered, numbers run from 1 without gap or double, and an entry says its own number.
+# Every committed write is numbered, numbers run from 1 (or from the first that is kept) without gap or double, an entry
+# says its own number, and the tree is over its bytes.
 sub log_is_whole
 {
-	my ($node, $name, $db) = @_;
+	my ($node, $name, $db, $from) = @_;
 
 	$db //= 'postgres';
+	$from //= 1;
 	$node->poll_query_until($db, 'SELECT count(*) = 0 FROM credit.audit_outbox')
 	  or diag('the outbox is not empty');
-	return is($node->safe_psql($db, q{
-		SELECT CASE WHEN min(seq) = 1 AND max(seq) = count(*) AND count(DISTINCT seq) = count(*)
+	return is($node->safe_psql($db, qq{
+		SELECT CASE WHEN min(seq) = $from AND max(seq) = $from + count(*) - 1 AND count(DISTINCT seq) = count(*)
 					THEN 'whole' ELSE format('%s to %s, %s rows', min(seq), max(seq), count(*)) END
-			|| ', ' || count(*) FILTER (WHERE (entry::jsonb ->> 'seq')::bigint IS DISTINCT FROM seq) || ' bad numbers'
+			|| ', ' || (SELECT count(*) FROM (SELECT (seq - 1) / 256 AS n, string_agg(credit.leaf_hash(entry), '' ORDER BY seq) AS hashes
+										   FROM credit.audit_entry GROUP BY 1) t
+						 WHERE credit.tile(0, n) <> hashes) || ' bad tiles, '
+			|| count(*) FILTER (WHERE (entry::jsonb ->> 'seq')::bigint IS DISTINCT FROM seq) || ' bad numbers'
 		  FROM credit.audit_entry}),
-		'whole, 0 bad numbers', "$name: the log is whole");
+		'whole, 0 bad tiles, 0 bad numbers', "$name: the log is whole");
 }
 
 sub log_size
