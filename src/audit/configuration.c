@@ -35,10 +35,13 @@
 #include "catalog/indexing.h"
 #include "catalog/objectaccess.h"
 #include "catalog/pg_class.h"
+#include "catalog/pg_default_acl.h"
 #include "catalog/pg_depend.h"
 #include "catalog/pg_extension.h"
 #include "catalog/pg_namespace.h"
 #include "catalog/pg_proc.h"
+#include "catalog/pg_publication_namespace.h"
+#include "catalog/pg_publication_rel.h"
 #include "catalog/pg_type.h"
 #include "commands/extension.h"
 #include "fmgr.h"
@@ -228,7 +231,7 @@ pgcredit_configuration_note(ObjectAccessType access, Oid classId, Oid objectId, 
 {
 	ObjectAddress address;
 
-	if (current == NULL || IsSharedRelation(classId) ||
+	if (current == NULL || IsSharedRelation(classId) || classId == DefaultAclRelationId ||
 		!OidIsValid(current->extension) || current->from_version)
 		return;
 	ObjectAddressSubSet(address, classId, objectId, subId);
@@ -353,7 +356,11 @@ changes_code(ConfigurationCommand *command)
 
 	foreach(lc, command->touched)
 	{
-		if (((TouchedObject *) lfirst(lc))->change != OBJECT_NAMED)
+		TouchedObject *object = lfirst(lc);
+
+		if (object->change != OBJECT_NAMED &&
+			object->address.classId != PublicationRelRelationId &&
+			object->address.classId != PublicationNamespaceRelationId)
 			return true;
 	}
 	return false;
@@ -507,6 +514,7 @@ pgcredit_configuration_finish(ConfigurationCommand *command)
 	CommandCounterIncrement();
 	record(command);
 	MemoryContextSwitchTo(old);
+	MemoryContextDelete(command->context);
 }
 
 /*

@@ -433,6 +433,32 @@ after_extension_contents(ConfigurationCommand *command, AlterExtensionContentsSt
 	touch_named(command, stmt->objtype, stmt->object, true);
 }
 
+/*
+ * A publication lets a subscriber read past every policy.
+ */
+static void
+after_create_publication(ConfigurationCommand *command, CreatePublicationStmt *stmt)
+{
+	ObjectAddress address;
+	ListCell   *lc;
+
+	if (stmt->for_all_tables)
+		pgcredit_configuration_name(command, "publication of all tables", stmt->pubname);
+	foreach(lc, stmt->pubobjects)
+	{
+		PublicationObjSpec *spec = lfirst_node(PublicationObjSpec, lc);
+
+		if (spec->pubobjtype == PUBLICATIONOBJ_TABLE)
+			ObjectAddressSet(address, RelationRelationId, RangeVarGetRelid(spec->pubtable->relation, NoLock, true));
+		else if (spec->pubobjtype == PUBLICATIONOBJ_TABLES_IN_SCHEMA)
+			ObjectAddressSet(address, NamespaceRelationId, get_namespace_oid(spec->name, true));
+		else
+			ObjectAddressSet(address, NamespaceRelationId, command->schema);
+		if (OidIsValid(address.objectId))
+			(void) pgcredit_configuration_touch(command, &address, OBJECT_NAMED);
+	}
+}
+
 void
 pgcredit_configuration_stmt_before(ConfigurationCommand *command)
 {
@@ -480,8 +506,7 @@ pgcredit_configuration_stmt_after(ConfigurationCommand *command, EntryMembers *m
 			after_extension_contents(command, (AlterExtensionContentsStmt *) stmt, members);
 			break;
 		case T_CreatePublicationStmt:
-			if (((CreatePublicationStmt *) stmt)->for_all_tables)
-				pgcredit_configuration_name(command, "publication of all tables", ((CreatePublicationStmt *) stmt)->pubname);
+			after_create_publication(command, (CreatePublicationStmt *) stmt);
 			break;
 		default:
 			if (pgcredit_configuration_describe_roles(stmt, members))
