@@ -55,7 +55,10 @@ static const char *const members =
 static const char *const definitions[] = {
 	"SELECT json_build_array('function', p.oid::regprocedure, l.lanname, p.prokind, p.prosecdef, p.proleakproof, p.proisstrict,"
 	" p.proretset, p.provolatile, p.proparallel, p.procost, p.prorows, p.prosupport, pg_get_function_result(p.oid),"
-	" pg_get_function_arguments(p.oid), p.prosrc, substring(p.probin from '[^/]*$'), pg_get_function_sqlbody(p.oid), p.proconfig)"
+	" pg_get_function_arguments(p.oid), p.prosrc, substring(p.probin from '[^/]*$'), pg_get_function_sqlbody(p.oid),"
+	/* written so where the script ran with quote_all_identifiers */
+	" (SELECT json_agg(replace(c, '\"pg_catalog\", \"pg_temp\"', 'pg_catalog, pg_temp') ORDER BY o)"
+	" FROM unnest(p.proconfig) WITH ORDINALITY AS u (c, o)))"
 	" FROM m JOIN pg_proc p ON p.oid = m.objid JOIN pg_language l ON l.oid = p.prolang WHERE m.classid = 'pg_proc'::regclass",
 
 	"SELECT json_build_array('aggregate', a.aggfnoid::regprocedure, a.aggkind, a.aggnumdirectargs, a.aggtransfn, a.aggfinalfn,"

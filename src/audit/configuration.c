@@ -49,6 +49,7 @@
 #include "tcop/utility.h"
 #include "utils/builtins.h"
 #include "utils/fmgroids.h"
+#include "utils/guc.h"
 #include "utils/lsyscache.h"
 #include "utils/memutils.h"
 #include "utils/syscache.h"
@@ -434,6 +435,20 @@ record(ConfigurationCommand *command)
 }
 
 /*
+ * ALTER SYSTEM, which no rollback undoes, has its entry written first.  It is
+ * alone in its transaction, which writes nothing else; so that it does not hang
+ * on a standby that is gone, from which it may be the way out, its commit waits
+ * for the local flush only.
+ */
+static void
+record_before(ConfigurationCommand *command)
+{
+	(void) set_config_option("synchronous_commit", "local", PGC_USERSET, PGC_S_SESSION,
+							 GUC_ACTION_LOCAL, true, 0, false);
+	record(command);
+}
+
+/*
  * DROP EXTENSION takes the log with it, so there is nothing to write it into.
  */
 static bool
@@ -484,7 +499,7 @@ pgcredit_configuration_begin(Node *stmt, ProcessUtilityContext context)
 		command->from_version = extension_version(extension);
 	pgcredit_configuration_stmt_before(command);
 	if (IsA(stmt, AlterSystemStmt) && command->concerns)
-		record(command);
+		record_before(command);
 	MemoryContextSwitchTo(old);
 	command->outer = current;
 	current = command;
