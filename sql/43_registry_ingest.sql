@@ -724,6 +724,8 @@ GRANT EXECUTE ON FUNCTION credit.set_record_status(bigint, bigint, text, text), 
     TO credit_operator, credit_provider;
 GRANT EXECUTE ON FUNCTION credit.ingest(text, jsonb, text), credit.ingest(text, regclass, text) TO credit_provider;
 
+SELECT credit._audit_table('credit.institution_kind');
+SELECT credit._audit_table('credit.subject_kind');
 SELECT credit._audit_table('credit.institution');
 SELECT credit._audit_table('credit.subject');
 SELECT credit._audit_table('credit.subject_attribute');

@@ -318,3 +318,5 @@ SELECT credit._audit_table('credit.target');
 SELECT credit._audit_table('credit.target_member');
 SELECT credit._audit_table('credit.target_setting');
 SELECT credit._audit_table('credit.observation');
+SELECT credit._audit_table('credit.observation_history');
+SELECT credit._audit_table('credit.reported_figures');

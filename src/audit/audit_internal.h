@@ -65,6 +65,27 @@ extern int	pgcredit_audit_timeout(void);
 /* entry.c */
 extern void pgcredit_entry_check_size(const PgcreditEntry *entry);
 
+/* note.c */
+typedef struct PgcreditMember
+{
+	const char *name;
+	char	   *value;			/* canonical bytes */
+} PgcreditMember;
+
+#define PGCREDIT_NOTE_ADDS 3
+
+extern void pgcredit_audit_note_members(PgcreditMember *members, int n);
+
+/* outbox.c */
+extern int	pgcredit_pin_text_forms(void);
+
+/* code_digest.c: palloc'd, the second NULL when no entry has one */
+extern char *pgcredit_code_digest(void);
+extern char *pgcredit_code_expected(void);
+
+/* configuration_settings.c: settings of ours in force as canonical JSON, palloc'd */
+extern char *pgcredit_configuration_settings(void);
+
 /* transaction.c */
 extern void pgcredit_audit_transaction_init(void);
 extern void pgcredit_audit_hooks_init(void);

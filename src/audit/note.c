@@ -18,17 +18,11 @@
 PG_FUNCTION_INFO_V1(pgcredit_audit_note);
 PG_FUNCTION_INFO_V1(pgcredit_subject_token_sql);
 
-typedef struct Member
-{
-	char	   *name;
-	char	   *value;			/* canonical bytes */
-} Member;
-
 static int
 by_name(const void *a, const void *b)
 {
-	const Member *x = a;
-	const Member *y = b;
+	const PgcreditMember *x = a;
+	const PgcreditMember *y = b;
 
 	return pgcredit_compare_names(x->name, strlen(x->name), y->name, strlen(y->name));
 }
@@ -38,10 +32,10 @@ by_name(const void *a, const void *b)
  * A member's value is the canonical form of an array of it alone, without the
  * brackets.
  */
-static Member *
+static PgcreditMember *
 take_members(Jsonb *details, int extra, int *n)
 {
-	Member	   *members = palloc((JB_ROOT_COUNT(details) + extra) * sizeof(Member));
+	PgcreditMember *members = palloc((JB_ROOT_COUNT(details) + extra) * sizeof(PgcreditMember));
 	JsonbIterator *it = JsonbIteratorInit(&details->root);
 	JsonbValue	v;
 	JsonbIteratorToken token;
@@ -79,27 +73,18 @@ as_json(const char *value)
 }
 
 /*
- * credit._audit_note(details jsonb) returns void: leaves an entry with these
- * members in the outbox, so it is in the log if the transaction commits.
- * actor, at, session_user and version are added; a detail may not have the
- * name of one of these or of what the writer adds, nor sort between
- * "recorded" and "seq".
+ * Leave an entry with these members, in any order, in the outbox; the array has
+ * room for PGCREDIT_NOTE_ADDS more than its n.  actor, at, session_user and
+ * version are added.  Raises for a member with the name of one of these or of
+ * what the writer adds, or that sorts between "recorded" and "seq".
  */
-Datum
-pgcredit_audit_note(PG_FUNCTION_ARGS)
+void
+pgcredit_audit_note_members(PgcreditMember *members, int n)
 {
-	Jsonb	   *details = PG_GETARG_JSONB_P(0);
 	PgcreditEntry entry;
 	StringInfoData at;
-	Member	   *members;
-	int			n;
 	bool		middle = false;
 
-	if (!JB_ROOT_IS_OBJECT(details))
-		ereport(ERROR,
-				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
-				 errmsg("details of an audit entry must be a JSON object")));
-	members = take_members(details, 3, &n);
 	initStringInfo(&at);
 	pgcredit_json_time(&at, GetCurrentTransactionStartTimestamp());
 	members[n].name = "actor";
@@ -108,7 +93,7 @@ pgcredit_audit_note(PG_FUNCTION_ARGS)
 	members[n++].value = at.data;
 	members[n].name = "session_user";
 	members[n++].value = as_json(GetUserNameFromId(GetSessionUserId(), false));
-	qsort(members, n, sizeof(Member), by_name);
+	qsort(members, n, sizeof(PgcreditMember), by_name);
 
 	pgcredit_entry_begin(&entry);
 	for (int k = 0; k < n; k++)
@@ -129,6 +114,25 @@ pgcredit_audit_note(PG_FUNCTION_ARGS)
 	}
 	pgcredit_entry_end(&entry);
 	pgcredit_audit_write_entry(&entry);
+}
+
+/*
+ * credit._audit_note(details jsonb) returns void: leaves an entry with these
+ * members in the outbox, so it is in the log if the transaction commits.
+ */
+Datum
+pgcredit_audit_note(PG_FUNCTION_ARGS)
+{
+	Jsonb	   *details = PG_GETARG_JSONB_P(0);
+	PgcreditMember *members;
+	int			n;
+
+	if (!JB_ROOT_IS_OBJECT(details))
+		ereport(ERROR,
+				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
+				 errmsg("details of an audit entry must be a JSON object")));
+	members = take_members(details, PGCREDIT_NOTE_ADDS, &n);
+	pgcredit_audit_note_members(members, n);
 	PG_RETURN_VOID();
 }
 

@@ -84,7 +84,7 @@ digest_bytes(RowDigest *digest, const void *data, uint32 len)
 /*
  * A row is the text form of its columns in order, each after its length in
  * four bytes, big endian; NULL is the length 0xFFFFFFFF alone.  The settings
- * of pin_text_forms hold.
+ * of pgcredit_pin_text_forms hold.
  */
 static void
 digest_row(RowDigest *digest, TupleTableSlot *slot)
@@ -152,8 +152,8 @@ digest_rows(RowDigest *digest, Tuplestorestate *rows, TupleDesc desc)
  * Settings that decide the text form of a value, the same for every session;
  * the caller undoes them by AtEOXact_GUC.
  */
-static int
-pin_text_forms(void)
+int
+pgcredit_pin_text_forms(void)
 {
 	static const char *const forms[][2] = {
 		{"datestyle", "ISO"}, {"intervalstyle", "postgres"}, {"timezone", "UTC"},
@@ -230,7 +230,7 @@ pgcredit_audit_write(PG_FUNCTION_ARGS)
 	digest.ctx = pg_cryptohash_create(PG_SHA256);
 	if (digest.ctx == NULL || pg_cryptohash_init(digest.ctx) < 0)
 		elog(ERROR, "could not compute a digest");
-	guc_level = pin_text_forms();
+	guc_level = pgcredit_pin_text_forms();
 	if (trigger->tg_oldtable)
 		digest_rows(&digest, trigger->tg_oldtable, RelationGetDescr(trigger->tg_relation));
 	if (trigger->tg_newtable)

@@ -2,7 +2,8 @@
  * transaction.c
  *		Where the log meets transactions and commands: waking the writer after a
  *		commit that left rows in the outbox, starting it after CREATE EXTENSION,
- *		sending it away after DROP EXTENSION and before DROP DATABASE.
+ *		sending it away after DROP EXTENSION and before DROP DATABASE; and
+ *		recording commands that change the configuration.
  *
  * What is noted during a transaction takes effect in its commit callback, that
  * is, when it is durable, and is forgotten when it aborts.  A savepoint that is
@@ -23,6 +24,7 @@
 #include "tcop/utility.h"
 
 #include "audit/audit_internal.h"
+#include "audit/configuration.h"
 #include "core/core.h"
 
 static bool outbox_written = false;
@@ -95,6 +97,7 @@ note_drop(ObjectAccessType access, Oid classId, Oid objectId, int subId, void *a
 {
 	if (prev_object_access)
 		prev_object_access(access, classId, objectId, subId, arg);
+	pgcredit_configuration_note(access, classId, objectId, subId);
 	if (access == OAT_DROP && classId == ExtensionRelationId &&
 		objectId == get_extension_oid("pgcredit", true))
 		extension_dropped = true;
@@ -158,10 +161,13 @@ database_wanted_alone(Node *stmt)
 	return dbid;
 }
 
+/*
+ * Run a command, with the writer of a database that it needs for itself away.
+ */
 static void
-process_utility(PlannedStmt *pstmt, const char *queryString, bool readOnlyTree,
-				ProcessUtilityContext context, ParamListInfo params,
-				QueryEnvironment *queryEnv, DestReceiver *dest, QueryCompletion *qc)
+run_utility(PlannedStmt *pstmt, const char *queryString, bool readOnlyTree,
+			ProcessUtilityContext context, ParamListInfo params,
+			QueryEnvironment *queryEnv, DestReceiver *dest, QueryCompletion *qc)
 {
 	Oid			dbid = database_wanted_alone(pstmt->utilityStmt);
 	bool		dropped = OidIsValid(dbid) && IsA(pstmt->utilityStmt, DropdbStmt);
@@ -185,6 +191,30 @@ process_utility(PlannedStmt *pstmt, const char *queryString, bool readOnlyTree,
 	}
 	PG_END_TRY();
 	pgcredit_queue_unbar(dbid, dropped);
+}
+
+static void
+process_utility(PlannedStmt *pstmt, const char *queryString, bool readOnlyTree,
+				ProcessUtilityContext context, ParamListInfo params,
+				QueryEnvironment *queryEnv, DestReceiver *dest, QueryCompletion *qc)
+{
+	ConfigurationCommand *command = pgcredit_configuration_begin(pstmt->utilityStmt, context);
+
+	if (command == NULL)
+	{
+		run_utility(pstmt, queryString, readOnlyTree, context, params, queryEnv, dest, qc);
+		return;
+	}
+	PG_TRY();
+	{
+		run_utility(pstmt, queryString, readOnlyTree, context, params, queryEnv, dest, qc);
+	}
+	PG_FINALLY();
+	{
+		pgcredit_configuration_leave(command);
+	}
+	PG_END_TRY();
+	pgcredit_configuration_finish(command);
 }
 
 void

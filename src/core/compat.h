@@ -14,11 +14,15 @@
 #endif
 
 #include "catalog/pg_database.h"
+#include "commands/defrem.h"
 #include "executor/executor.h"
 #include "miscadmin.h"
+#include "nodes/parsenodes.h"
 #include "storage/proc.h"
 #include "utils/acl.h"
 #include "utils/wait_event.h"
+#include "utils/guc.h"
+#include "utils/guc_tables.h"
 #if PG_VERSION_NUM >= 160000
 #include "varatt.h"
 #endif
@@ -57,6 +61,36 @@ pgcredit_wait_event_new(const char *name)
 #else
 	(void) name;
 	return PG_WAIT_EXTENSION;
+#endif
+}
+
+/* All settings in no particular order; *n is their number. */
+static inline struct config_generic **
+pgcredit_guc_variables(int *n)
+{
+#if PG_VERSION_NUM >= 160000
+	return get_guc_variables(n);
+#else
+	*n = GetNumConfigOptions();
+	return get_guc_variables();
+#endif
+}
+
+/* Does GRANT or REVOKE of roles speak of the admin option? */
+static inline bool
+pgcredit_grants_admin(GrantRoleStmt *stmt)
+{
+#if PG_VERSION_NUM >= 160000
+	ListCell   *lc;
+
+	foreach(lc, stmt->opt)
+	{
+		if (strcmp(lfirst_node(DefElem, lc)->defname, "admin") == 0)
+			return stmt->is_grant ? defGetBoolean(lfirst_node(DefElem, lc)) : true;
+	}
+	return false;
+#else
+	return stmt->admin_opt;
 #endif
 }
 

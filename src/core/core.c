@@ -51,8 +51,8 @@ pgcredit_relation_oid(const char *name, bool missing_ok)
 /*
  * The owner of schema credit, who owns every object of the extension.
  */
-static Oid
-extension_owner(void)
+Oid
+pgcredit_owner_oid(void)
 {
 	Oid			nsp = pgcredit_schema_oid(false);
 	HeapTuple	tuple = SearchSysCache1(NAMESPACEOID, ObjectIdGetDatum(nsp));
@@ -81,7 +81,7 @@ pgcredit_calling_role(void)
 {
 	Oid			current = GetUserId();
 
-	if (InLocalUserIdChange() && current == extension_owner())
+	if (InLocalUserIdChange() && current == pgcredit_owner_oid())
 		return GetOuterUserId();
 	return current;
 }
@@ -100,7 +100,7 @@ pgcredit_owner_begin(PgcreditOwner *saved)
 	saved->guc_level = NewGUCNestLevel();
 	(void) set_config_option("search_path", "pg_catalog, pg_temp", PGC_USERSET,
 							 PGC_S_SESSION, GUC_ACTION_SAVE, true, 0, false);
-	SetUserIdAndSecContext(extension_owner(),
+	SetUserIdAndSecContext(pgcredit_owner_oid(),
 						   saved->sec_context | SECURITY_LOCAL_USERID_CHANGE |
 						   SECURITY_NOFORCE_RLS);
 }

@@ -19,6 +19,7 @@ typedef struct PgcreditOwner
 
 extern Oid	pgcredit_schema_oid(bool missing_ok);
 extern Oid	pgcredit_relation_oid(const char *name, bool missing_ok);
+extern Oid	pgcredit_owner_oid(void);
 extern Oid	pgcredit_calling_role(void);
 extern void pgcredit_owner_begin(PgcreditOwner *saved);
 extern void pgcredit_owner_end(const PgcreditOwner *saved);
