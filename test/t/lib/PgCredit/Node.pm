@@ -12,7 +12,7 @@ use Test::More;
 use Time::HiRes qw(time);
 
 our @EXPORT = qw(new_node write_key platform read_sql open_sql session ask fails_with accesses_of entry_of
-  wait_for_writer writer_pid wait_for_no_writer wait_until_up log_is_whole log_size log_since);
+  wait_for_writer writer_pid wait_for_no_writer wait_until_up log_mark log_is_whole log_size log_since);
 
 # Writes a key file into the node's data directory and returns its path.
 sub write_key
@@ -203,22 +203,37 @@ sub wait_until_up
 	return $node->poll_query_until('postgres', 'SELECT true');
 }
 
-# Every committed write is numbered, numbers run from 1 without gap or double, an entry says its own number, and the
-# hash is that of its bytes.
+# What the log is now, for log_is_whole to compare with later: how long, and a digest of every byte.
+sub log_mark
+{
+	my ($node, $db) = @_;
+	my ($size, $digest) = split /\|/, $node->safe_psql($db // 'postgres', q{
+		SELECT count(*), encode(sha256(convert_to(coalesce(string_agg(entry, E'\n' ORDER BY seq), ''), 'UTF8')), 'hex')
+		  FROM credit.audit_entry});
+
+	return { size => $size, digest => $digest };
+}
+
+# Every committed write is numbered, numbers run from 1 without gap or double, and an entry says its own number. With a
+# mark of log_mark: what was in the log then is in it now, byte for byte.
 sub log_is_whole
 {
-	my ($node, $name, $db) = @_;
+	my ($node, $name, $db, $mark) = @_;
+	my $size = $mark ? $mark->{size} : 0;
 
 	$db //= 'postgres';
 	$node->poll_query_until($db, 'SELECT count(*) = 0 FROM credit.audit_outbox')
 	  or diag('the outbox is not empty');
-	return is($node->safe_psql($db, q{
+	my $found = $node->safe_psql($db, q{
 		SELECT CASE WHEN min(seq) = 1 AND max(seq) = count(*) AND count(DISTINCT seq) = count(*)
 					THEN 'whole' ELSE format('%s to %s, %s rows', min(seq), max(seq), count(*)) END
-			|| ', ' || count(*) FILTER (WHERE hash IS DISTINCT FROM sha256(convert_to(entry, 'UTF8'))) || ' bad hashes, '
-			|| count(*) FILTER (WHERE (entry::jsonb ->> 'seq')::bigint IS DISTINCT FROM seq) || ' bad numbers'
-		  FROM credit.audit_entry}),
-		'whole, 0 bad hashes, 0 bad numbers', "$name: the log is whole");
+			|| ', ' || count(*) FILTER (WHERE (entry::jsonb ->> 'seq')::bigint IS DISTINCT FROM seq) || ' bad numbers'
+		  FROM credit.audit_entry});
+	$found .= $node->safe_psql($db, qq{
+		SELECT CASE WHEN encode(sha256(convert_to(coalesce(string_agg(entry, E'\\n' ORDER BY seq), ''), 'UTF8')), 'hex') = '$mark->{digest}'
+					THEN '' ELSE ', not what it was' END
+		  FROM credit.audit_entry WHERE seq <= $size}) if $mark;
+	return is($found, 'whole, 0 bad numbers', "$name: the log is whole");
 }
 
 sub log_size
