@@ -5,7 +5,7 @@
  *		sending it away after DROP EXTENSION and before DROP DATABASE.
  *
  * What is noted during a transaction takes effect in its commit callback, that
- * is, when it is durable, and is forgotten when it aborts.  A savepoint that is
+ * is, when it is durable, and is forgotten when it aborts or is prepared.  A savepoint that is
  * rolled back may leave a note; the writer then looks and finds nothing.
  */
 #include "postgres.h"
@@ -50,7 +50,7 @@ at_end_of_transaction(XactEvent event, void *arg)
 				pgcredit_queue_flag_outbox(MyDatabaseId);
 			break;
 		case XACT_EVENT_ABORT:
-		case XACT_EVENT_PREPARE:	/* the writer looks once a second anyway */
+		case XACT_EVENT_PREPARE:	/* see is_commit_prepared */
 			break;
 		default:
 			return;
@@ -158,6 +158,17 @@ database_wanted_alone(Node *stmt)
 	return dbid;
 }
 
+/*
+ * COMMIT PREPARED commits what another transaction may have left in the outbox,
+ * and no commit callback tells of it.
+ */
+static bool
+is_commit_prepared(Node *stmt)
+{
+	return IsA(stmt, TransactionStmt) &&
+		((TransactionStmt *) stmt)->kind == TRANS_STMT_COMMIT_PREPARED;
+}
+
 static void
 process_utility(PlannedStmt *pstmt, const char *queryString, bool readOnlyTree,
 				ProcessUtilityContext context, ParamListInfo params,
@@ -171,6 +182,8 @@ process_utility(PlannedStmt *pstmt, const char *queryString, bool readOnlyTree,
 	if (!OidIsValid(dbid))
 	{
 		next(pstmt, queryString, readOnlyTree, context, params, queryEnv, dest, qc);
+		if (is_commit_prepared(pstmt->utilityStmt))
+			pgcredit_queue_flag_outbox(MyDatabaseId);
 		return;
 	}
 	PG_TRY();

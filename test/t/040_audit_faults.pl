@@ -1,4 +1,4 @@
-# P1, P4 and P8 under faults. Clients read and write without pause and keep their own list of what they were given, while
+# P1, P4 and P8 under faults. Sixteen clients read and write without pause and keep their own list of what they were given, while
 # processes are killed, servers are stopped and replaced, the disk is full, the log is locked, the queue is full. After each
 # fault every list is compared with the log: every row that any client received has its entry with its number, subject and
 # role, numbers have no gap and no double, every committed write has one entry and no other has any, and nobody waited
@@ -187,14 +187,14 @@ my %fault = (
 		start($node);
 	},
 	'backends terminated' => sub {
-		my $before = $load->ended('57P01');
+		my $before = $load->ended('57P01') + $load->ended('lost');
 
 		foreach my $turn (1 .. 3)
 		{
 			sql("SELECT pg_terminate_backend($_)") foreach (backends(5));
 			$load->wait_for_answers(1);
 		}
-		cmp_ok($load->ended('57P01') + $load->ended('lost'), '>', 0, 'clients saw it');
+		cmp_ok($load->ended('57P01') + $load->ended('lost'), '>', $before, 'clients saw it');
 	},
 	'writer terminated' => sub {
 		foreach my $turn (1 .. 3)
@@ -304,7 +304,8 @@ sub one_fault
 {
 	my ($name, $work) = @_;
 
-	return if $name !~ /$only/;
+	# What is broken is broken for all that follow.
+	return if $name !~ /$only/ || !Test::More->builder->is_passing;
 	my $begin = time;
 	ok($load->wait_for_answers(2), "$name: the load runs before");
 	my $mark = log_mark($node);
@@ -332,11 +333,29 @@ foreach my $round (1 .. $rounds)
 # Servers that are lost: each time the standby goes on
 # ---------------------------------------------------------------------------
 
+# The standby gone, the writer told to go while it waits for it: what it had written is on the primary only, and does not
+# count.
+sub cut_off
+{
+	my ($standby) = @_;
+	my $before = $load->ended('PC001');
+
+	$standby->stop('immediate');
+	foreach my $turn (1 .. 2)
+	{
+		$node->poll_query_until('postgres',
+			q{SELECT count(*) = 1 FROM pg_stat_activity WHERE wait_event = 'SyncRep' AND backend_type = 'pgcredit writer'});
+		sql(q{SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE backend_type = 'pgcredit writer'});
+	}
+	until_true('a refusal', sub { $load->ended('PC001') > $before + 3 });
+	return;
+}
+
 foreach my $round (1 .. $rounds)
 {
 	my $standby = $nodes[$round];
 
-	last if 'failover to the standby' !~ /$only/;
+	last if 'failover to the standby' !~ /$only/ || !Test::More->builder->is_passing;
 	$node->backup("b$round");
 	$standby->init_from_backup($node, "b$round", has_streaming => 1);
 	start($standby);
@@ -352,8 +371,16 @@ foreach my $round (1 .. $rounds)
 		$node->poll_query_until('postgres', q{SELECT count(*) = 1 FROM pg_stat_replication WHERE sync_state = 'sync'});
 	});
 	one_fault('failover to the standby', sub {
-		if   ($round % 2) { kill_postmaster() }
-		else              { $node->stop('immediate') }
+		if ($round % 3 == 2)
+		{
+			$node->stop('immediate');
+		}
+		else
+		{
+			cut_off($standby) if $round % 3 == 0;
+			kill_postmaster();
+			start($standby) if $round % 3 == 0;
+		}
 		$standby->promote;
 		$node = $standby;
 	});
@@ -364,10 +391,10 @@ is(log_mark($node)->{digest}, $load->{sha}->clone->hexdigest, 'the log is what w
 $load->finish;
 my $faults = 0;
 $faults += $_ foreach (values %done);
-cmp_ok($faults, '>=', 30, 'faults') if !defined $ENV{PGCREDIT_FAULT_ROUNDS} && $only eq '.';
+cmp_ok($faults, '>=', 30, 'thirty faults at least') if !defined $ENV{PGCREDIT_FAULT_ROUNDS} && $only eq '.';
 note("$_: $done{$_}") foreach (sort keys %done);
 diag(sprintf('%d faults, %d rows given to %d clients, %d writes committed, %d reads refused (%d for want of consent besides), '
-		. '%d entries, longest call %.1f s, lost = %d',
+		. '%d entries, longest access %.1f s, lost = %d',
 	$faults, $load->{figures}{rows}, $readers, $load->{figures}{writes}, $load->{figures}{refusals}, $load->{figures}{no_consent},
 	$#{ $load->{log} }, $load->{worst_ever} / 1e6, $load->{figures}{lost}));
 note('calls ended: ' . join ', ', map { "$_ $load->{ends}{$_}" } sort keys %{ $load->{ends} });
