@@ -59,21 +59,34 @@ CREATE FUNCTION credit._start_writer() RETURNS void
     AS 'MODULE_PATHNAME', 'pgcredit_start_writer' LANGUAGE C VOLATILE;
 COMMENT ON FUNCTION credit._start_writer() IS 'asks for this database''s audit writer when the transaction commits (启动日志写入进程)';
 
--- Triggers with transition tables serve one event each.
+-- Triggers with transition tables serve one event each. A statement fires the triggers of the table that it names and not
+-- those of the partitions it reaches by it, so each partition and child has its own, for statements that name it.
 CREATE FUNCTION credit._audit_table(audited regclass) RETURNS void
 LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $$
+DECLARE
+    member regclass;
 BEGIN
-    EXECUTE format('CREATE TRIGGER audit_insert AFTER INSERT ON %s REFERENCING NEW TABLE AS new_rows
-                    FOR EACH STATEMENT EXECUTE FUNCTION credit.audit_write()', audited);
-    EXECUTE format('CREATE TRIGGER audit_update AFTER UPDATE ON %s REFERENCING OLD TABLE AS old_rows NEW TABLE AS new_rows
-                    FOR EACH STATEMENT EXECUTE FUNCTION credit.audit_write()', audited);
-    EXECUTE format('CREATE TRIGGER audit_delete AFTER DELETE ON %s REFERENCING OLD TABLE AS old_rows
-                    FOR EACH STATEMENT EXECUTE FUNCTION credit.audit_write()', audited);
-    EXECUTE format('CREATE TRIGGER audit_truncate AFTER TRUNCATE ON %s
-                    FOR EACH STATEMENT EXECUTE FUNCTION credit.audit_write()', audited);
+    FOR member IN
+        WITH RECURSIVE family(oid) AS (
+            SELECT audited::oid
+            UNION
+            SELECT i.inhrelid FROM pg_inherits i JOIN family f ON i.inhparent = f.oid)
+        SELECT f.oid FROM family f
+         WHERE NOT EXISTS (SELECT FROM pg_trigger t WHERE t.tgrelid = f.oid AND t.tgname = 'audit_insert')
+         ORDER BY f.oid
+    LOOP
+        EXECUTE format('CREATE TRIGGER audit_insert AFTER INSERT ON %s REFERENCING NEW TABLE AS new_rows
+                        FOR EACH STATEMENT EXECUTE FUNCTION credit.audit_write()', member);
+        EXECUTE format('CREATE TRIGGER audit_update AFTER UPDATE ON %s REFERENCING OLD TABLE AS old_rows NEW TABLE AS new_rows
+                        FOR EACH STATEMENT EXECUTE FUNCTION credit.audit_write()', member);
+        EXECUTE format('CREATE TRIGGER audit_delete AFTER DELETE ON %s REFERENCING OLD TABLE AS old_rows
+                        FOR EACH STATEMENT EXECUTE FUNCTION credit.audit_write()', member);
+        EXECUTE format('CREATE TRIGGER audit_truncate AFTER TRUNCATE ON %s
+                        FOR EACH STATEMENT EXECUTE FUNCTION credit.audit_write()', member);
+    END LOOP;
 END
 $$;
-COMMENT ON FUNCTION credit._audit_table(regclass) IS 'puts the triggers on a table that record each statement that writes it (挂接写入留痕)';
+COMMENT ON FUNCTION credit._audit_table(regclass) IS 'puts the triggers that record each statement on a table and its partitions, on those that have none yet (挂接写入留痕)';
 
 CREATE FUNCTION credit.leaf_hash(entry text) RETURNS bytea
     AS 'MODULE_PATHNAME', 'pgcredit_leaf_hash' LANGUAGE C IMMUTABLE STRICT PARALLEL SAFE;

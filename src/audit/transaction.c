@@ -6,8 +6,9 @@
  *		recording commands that change the configuration.
  *
  * What is noted during a transaction takes effect in its commit callback, that
- * is, when it is durable, and is forgotten when it aborts.  A savepoint that is
- * rolled back may leave a note; the writer then looks and finds nothing.
+ * is, when it is durable, and is forgotten when it aborts or is prepared.  A
+ * savepoint that is rolled back may leave a note; the writer then looks and
+ * finds nothing.
  */
 #include "postgres.h"
 
@@ -52,7 +53,7 @@ at_end_of_transaction(XactEvent event, void *arg)
 				pgcredit_queue_flag_outbox(MyDatabaseId);
 			break;
 		case XACT_EVENT_ABORT:
-		case XACT_EVENT_PREPARE:	/* the writer looks once a second anyway */
+		case XACT_EVENT_PREPARE:	/* see is_commit_prepared */
 			break;
 		default:
 			return;
@@ -162,6 +163,17 @@ database_wanted_alone(Node *stmt)
 }
 
 /*
+ * COMMIT PREPARED commits what another transaction may have left in the outbox,
+ * and no commit callback tells of it.
+ */
+static bool
+is_commit_prepared(Node *stmt)
+{
+	return IsA(stmt, TransactionStmt) &&
+		((TransactionStmt *) stmt)->kind == TRANS_STMT_COMMIT_PREPARED;
+}
+
+/*
  * Run a command, with the writer of a database that it needs for itself away.
  */
 static void
@@ -177,6 +189,8 @@ run_utility(PlannedStmt *pstmt, const char *queryString, bool readOnlyTree,
 	if (!OidIsValid(dbid))
 	{
 		next(pstmt, queryString, readOnlyTree, context, params, queryEnv, dest, qc);
+		if (is_commit_prepared(pstmt->utilityStmt))
+			pgcredit_queue_flag_outbox(MyDatabaseId);
 		return;
 	}
 	PG_TRY();

@@ -275,7 +275,7 @@ turns();
 my $from = kept_from();
 my $covered = int($size / 256) * 256;
 is($from, $covered + 1, "dropped: entries 1 to $covered, whole tiles");
-log_is_whole($node, 'dropped', 'postgres', $from);
+log_is_whole($node, 'dropped', 'postgres', from => $from);
 is(one("SELECT count(*) FROM credit.audit_log WHERE seq < $from"), 0, 'they are not in the log any more');
 is((fails_with($node, 'postgres', 'postgres', 'SELECT credit.entry_bundle(0)'))[0], 'PC004', 'nor is their bundle');
 is(answers($size), $answers, 'dropped: all answers are the same');
@@ -316,7 +316,7 @@ set('pgcredit.audit_retention' => '1s');
 turns();
 is(size_of() - kept_from(), 255, 'it is kept');
 set('pgcredit.audit_retention' => '0');
-log_is_whole($node, 'full tile', 'postgres', kept_from());
+log_is_whole($node, 'full tile', 'postgres', from => kept_from());
 
 # ---------------------------------------------------------------------------
 # After it
@@ -325,7 +325,7 @@ log_is_whole($node, 'full tile', 'postgres', kept_from());
 $node->restart;
 wait_for_writer($node);
 is(look('postgres'), one('SELECT max(seq) FROM credit.audit_entry'), 'restarted: a read is recorded');
-log_is_whole($node, 'restarted', 'postgres', kept_from());
+log_is_whole($node, 'restarted', 'postgres', from => kept_from());
 is(answers($size), $answers, 'restarted: all answers are the same');
 $node->stop('immediate');
 $node->start;
@@ -346,7 +346,7 @@ foreach my $how ('sql', 'inserts')
 	$node->safe_psql('postgres', "CREATE DATABASE $how TEMPLATE template0");
 	$node->command_ok([ 'psql', '-X', '-q', '-v', 'ON_ERROR_STOP=1', '-d', $node->connstr($how), '-f', "$dump.$how" ], "$how: restored, with the policy on");
 	$node->poll_query_until($how, 'SELECT count(*) = 0 FROM credit.audit_outbox');
-	log_is_whole($node, $how, $how, $from = kept_from($how));
+	log_is_whole($node, $how, $how, from => ($from = kept_from($how)));
 	ok(root($last, $how) eq $last_root, "$how: the same root");
 	is(answers($size, $how), $answers, "$how: all answers are the same");
 	is(look($how), size_of($how), "$how: a read is recorded");
@@ -373,6 +373,6 @@ is($standby->safe_psql('postgres', open_sql(1), extra_params => [ '-U', 'bank_a'
 one('SELECT credit.checkpoint()', 'postgres', $standby);
 all_proofs('promoted', 'postgres', $standby);
 is(answers($size, 'postgres', $standby), $answers, 'promoted: all answers are the same');
-log_is_whole($standby, 'promoted', 'postgres', kept_from('postgres', $standby));
+log_is_whole($standby, 'promoted', 'postgres', from => kept_from('postgres', $standby));
 $standby->stop;
 done_testing();

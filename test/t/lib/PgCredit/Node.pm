@@ -5,6 +5,7 @@ use strict;
 use warnings;
 
 use Exporter qw(import);
+use IPC::Run;
 use PostgreSQL::Test::BackgroundPsql;
 use PostgreSQL::Test::Cluster;
 use PostgreSQL::Test::Utils;
@@ -12,7 +13,7 @@ use Test::More;
 use Time::HiRes qw(time);
 
 our @EXPORT = qw(new_node write_key platform read_sql open_sql session ask fails_with accesses_of entry_of
-  wait_for_writer writer_pid wait_for_no_writer wait_until_up log_is_whole log_size log_since);
+  wait_for_writer writer_pid wait_for_no_writer wait_until_up log_mark log_is_whole log_size log_since);
 
 # Writes a key file into the node's data directory and returns its path.
 sub write_key
@@ -203,25 +204,70 @@ sub wait_until_up
 	return $node->poll_query_until('postgres', 'SELECT true');
 }
 
-# Every committed write is numbered, numbers run from 1 (or from the first that is kept) without gap or double, an entry
-# says its own number, and the tree is over its bytes.
+# What the log is now, for log_is_whole to compare with later: how long, a digest of every byte, and a checkpoint.
+sub log_mark
+{
+	my ($node, $db) = @_;
+	my ($size, $digest) = split /\|/, $node->safe_psql($db // 'postgres', q{
+		SELECT count(*), encode(sha256(convert_to(coalesce(string_agg(entry, E'\n' ORDER BY seq), ''), 'UTF8')), 'hex')
+		  FROM credit.audit_entry});
+
+	return { size => $size, digest => $digest, checkpoint => checkpoint($node, $db) };
+}
+
+# The checkpoint's bytes; psql adds a newline of its own.
+sub checkpoint
+{
+	my ($node, $db) = @_;
+
+	return $node->safe_psql($db // 'postgres', 'SELECT credit.checkpoint()') . "\n";
+}
+
+# Does the log of now continue the checkpoint? Asked of a program without a server.
+sub continues
+{
+	my ($node, $old, $db) = @_;
+	my $dir   = PostgreSQL::Test::Utils::tempdir;
+	my $new   = checkpoint($node, $db);
+	my %file  = (old => $old, new => $new, vkey => $node->safe_psql($db, 'SELECT credit.log_vkey()'));
+	my @sizes = map { (split /\n/)[1] } ($old, $new);
+
+	$file{proof} = $node->safe_psql($db, qq{
+		SELECT string_agg(encode(h, 'base64') || E'\\n', '' ORDER BY n)
+		  FROM unnest(credit.consistency_proof($sizes[0], $sizes[1])) WITH ORDINALITY p(h, n)});
+	$file{proof} .= "\n" if $file{proof} ne '';
+	append_to_file("$dir/$_", $file{$_}) foreach (keys %file);
+	my ($out, $err) = ('', '');
+	IPC::Run::run([ 'pgcredit-verify', 'consistency', '--key', "\@$dir/vkey", "$dir/old", "$dir/new", "$dir/proof" ],
+		'>', \$out, '2>', \$err);
+	return $out =~ /^valid: / ? '' : ", $err";
+}
+
+# Every committed write is numbered, numbers run from 1 (or "from" the first that is kept) without gap or double, an entry
+# says its own number, and the tree is over its bytes. With a "mark" of log_mark: what was in the log then is in it now,
+# byte for byte, and the checkpoint of now continues that of then.
 sub log_is_whole
 {
-	my ($node, $name, $db, $from) = @_;
+	my ($node, $name, $db, %option) = @_;
+	my $from = $option{from} // 1;
+	my $mark = $option{mark};
 
 	$db //= 'postgres';
-	$from //= 1;
 	$node->poll_query_until($db, 'SELECT count(*) = 0 FROM credit.audit_outbox')
 	  or diag('the outbox is not empty');
-	return is($node->safe_psql($db, qq{
+	my $found = $node->safe_psql($db, qq{
 		SELECT CASE WHEN min(seq) = $from AND max(seq) = $from + count(*) - 1 AND count(DISTINCT seq) = count(*)
 					THEN 'whole' ELSE format('%s to %s, %s rows', min(seq), max(seq), count(*)) END
 			|| ', ' || (SELECT count(*) FROM (SELECT (seq - 1) / 256 AS n, string_agg(credit.leaf_hash(entry), '' ORDER BY seq) AS hashes
 										   FROM credit.audit_entry GROUP BY 1) t
 						 WHERE credit.tile(0, n) <> hashes) || ' bad tiles, '
 			|| count(*) FILTER (WHERE (entry::jsonb ->> 'seq')::bigint IS DISTINCT FROM seq) || ' bad numbers'
-		  FROM credit.audit_entry}),
-		'whole, 0 bad tiles, 0 bad numbers', "$name: the log is whole");
+		  FROM credit.audit_entry});
+	$found .= $node->safe_psql($db, qq{
+		SELECT CASE WHEN encode(sha256(convert_to(coalesce(string_agg(entry, E'\\n' ORDER BY seq), ''), 'UTF8')), 'hex') = '$mark->{digest}'
+					THEN '' ELSE ', not what it was' END
+		  FROM credit.audit_entry WHERE seq <= $mark->{size}}) . continues($node, $mark->{checkpoint}, $db) if $mark;
+	return is($found, 'whole, 0 bad tiles, 0 bad numbers', "$name: the log is whole");
 }
 
 sub log_size
