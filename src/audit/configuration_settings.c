@@ -3,8 +3,9 @@
  *		The settings of ours that are in force, as an entry of the log has them.
  *
  * Commands that change a setting have entries of their own; this is for those
- * that come by editing a file.  What is not shown to everybody, as the command
- * that brings the key, is said to be set or not, and no more.
+ * that come by editing a file.  The command that brings the key is said to be
+ * set or not, and no more; of what only superusers may see, as other commands,
+ * a digest shows that it changed.
  */
 #include "postgres.h"
 
@@ -15,6 +16,7 @@
 
 #include "audit/audit_internal.h"
 #include "core/core.h"
+#include "crypto/crypto.h"
 
 PG_FUNCTION_INFO_V1(pgcredit_configuration_settings_sql);
 
@@ -23,6 +25,15 @@ by_setting_name(const void *a, const void *b)
 {
 	return strcmp((*(struct config_generic *const *) a)->name,
 				  (*(struct config_generic *const *) b)->name);
+}
+
+static char *
+digest_of(const char *value)
+{
+	uint8		hash[PGCREDIT_HASH_BYTES];
+
+	pgcredit_sha256(value, strlen(value), hash);
+	return psprintf("sha256:%s", pgcredit_base64url(hash, sizeof(hash)));
 }
 
 /*
@@ -56,6 +67,8 @@ pgcredit_configuration_settings(void)
 			value = "";
 		else if ((list[k]->flags & GUC_NO_SHOW_ALL) && value[0] != '\0')
 			value = "(not shown)";
+		else if ((list[k]->flags & GUC_SUPERUSER_ONLY) && value[0] != '\0')
+			value = digest_of(value);
 		pgcredit_json_name(&buf, list[k]->name);
 		pgcredit_json_string(&buf, value);
 	}

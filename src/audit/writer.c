@@ -18,13 +18,9 @@
  */
 #include "postgres.h"
 
-#include "access/genam.h"
-#include "access/heapam.h"
 #include "access/table.h"
 #include "access/tableam.h"
 #include "access/xact.h"
-#include "executor/executor.h"
-#include "executor/spi.h"
 #include "miscadmin.h"
 #include "pgstat.h"
 #include "postmaster/bgworker.h"
@@ -32,14 +28,11 @@
 #include "storage/ipc.h"
 #include "storage/latch.h"
 #include "utils/builtins.h"
-#include "utils/fmgroids.h"
 #include "utils/guc.h"
-#include "utils/inval.h"
 #include "utils/memutils.h"
 #include "utils/rel.h"
 #include "utils/snapmgr.h"
 #include "utils/timestamp.h"
-#include "utils/wait_event.h"
 
 #include "audit/audit_internal.h"
 #include "audit/log.h"
@@ -90,7 +83,9 @@ typedef struct Gathering
 
 static int	my_slot = -1;
 static Gathering gathering;
-static bool started = false;	/* the entry of the start is written */
+static const char *life = "start";	/* the writer's own entry that is due, or NULL */
+static bool started = false;	/* that of the start is written */
+static char *settings = NULL;	/* in force when it last was, in TopMemoryContext */
 
 /* The batch whose readers are not answered yet; for the exit callback. */
 static char *batch = NULL;
@@ -176,8 +171,8 @@ drain_outbox(Log *log)
 
 /*
  * An entry of the writer's own: that it starts or stops, so that a time in
- * which nothing could be recorded shows in the log.  A start without a stop
- * before it tells of a crash.
+ * which nothing could be recorded shows in the log, or that settings changed by
+ * a reload.  A start without a stop before it tells of a crash.
  */
 static void
 append_life(Log *log, const char *operation)
@@ -199,17 +194,19 @@ append_life(Log *log, const char *operation)
 	pgcredit_entry_middle(&entry);
 	pgcredit_json_name(&entry.suffix, "session_user");
 	pgcredit_json_string(&entry.suffix, me);
+	pgcredit_json_name(&entry.suffix, "settings");
+	appendStringInfoString(&entry.suffix, settings);
 	pgcredit_entry_end(&entry);
 	pgcredit_log_append(log, entry.prefix.data, entry.prefix.len, entry.suffix.data, entry.suffix.len);
 }
 
 /*
  * Write the batch and the outbox in one transaction; when this returns, they
- * are durable.  Returns whether the outbox may hold more.  A "life" of the
- * writer, start or stop, goes before all.
+ * are durable.  Returns whether the outbox may hold more.  An "own"
+ * entry of the writer, as start or stop, goes before all.
  */
 static bool
-write_batch(const char *life, bool outbox, volatile uint64 *first_seq)
+write_batch(const char *own, bool outbox, volatile uint64 *first_seq)
 {
 	QueueItem  *item = (QueueItem *) batch;
 	bool		more = false;
@@ -219,8 +216,8 @@ write_batch(const char *life, bool outbox, volatile uint64 *first_seq)
 	StartTransactionCommand();
 	PushActiveSnapshot(GetTransactionSnapshot());
 	pgcredit_log_open(&log);
-	if (life)
-		append_life(&log, life);
+	if (own)
+		append_life(&log, own);
 	/* A write that committed before an access was asked for comes before it. */
 	if (outbox)
 		more = drain_outbox(&log);
@@ -242,7 +239,7 @@ write_batch(const char *life, bool outbox, volatile uint64 *first_seq)
  * whether it was written.
  */
 static bool
-try_write_batch(const char *life, bool outbox, bool *more_left)
+try_write_batch(const char *own, bool outbox, bool *more_left)
 {
 	MemoryContext context = CurrentMemoryContext;
 	volatile uint64 first_seq = 0;
@@ -253,7 +250,7 @@ try_write_batch(const char *life, bool outbox, bool *more_left)
 	PG_TRY();
 	{
 		pgcredit_worker_busy = true;
-		more = write_batch(life, outbox, &first_seq);
+		more = write_batch(own, outbox, &first_seq);
 		written = true;
 	}
 	PG_CATCH();
@@ -334,6 +331,25 @@ extension_is_here(void)
 	return here;
 }
 
+/*
+ * After a reload: leave an entry if one of our settings is another now.
+ */
+static void
+look_at_settings(void)
+{
+	char	   *now = pgcredit_configuration_settings();
+
+	if (settings != NULL && strcmp(settings, now) == 0)
+		return;
+	if (settings != NULL)
+	{
+		pfree(settings);
+		if (life == NULL)
+			life = "reload";
+	}
+	settings = MemoryContextStrdup(TopMemoryContext, now);
+}
+
 static void
 writer_loop(void)
 {
@@ -355,6 +371,7 @@ writer_loop(void)
 		{
 			ConfigReloadPending = false;
 			ProcessConfigFile(PGC_SIGHUP);
+			look_at_settings();
 		}
 		switch (pgcredit_queue_summons(my_slot))
 		{
@@ -380,12 +397,16 @@ writer_loop(void)
 		pgcredit_notary_ensure(my_slot);
 		gather();
 		(void) pgcredit_queue_take(my_slot, batch, BATCH_BYTES, &batch_items);
-		if (batch_items > 0 || outbox)
+		if (batch_items > 0 || outbox || life)
 		{
 			int			n_items = batch_items;
 
 			now = GetCurrentTimestamp();
-			started |= try_write_batch(started ? NULL : "start", outbox, &more);
+			if (try_write_batch(life, outbox, &more))
+			{
+				started = true;
+				life = NULL;
+			}
 			batch_answered(n_items, now);
 			pgstat_report_stat(false);
 			continue;
@@ -423,6 +444,7 @@ pgcredit_writer_main(Datum arg)
 	before_shmem_exit(writer_gone, (Datum) 0);
 	pgcredit_log_watch();
 	pgstat_report_activity(STATE_IDLE, NULL);
+	look_at_settings();
 	writer_loop();
 	leave();
 	proc_exit(0);

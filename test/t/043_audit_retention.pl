@@ -355,7 +355,7 @@ foreach my $how ('sql', 'inserts')
 	notes(600, $how);
 	turns($how, 4);
 	cmp_ok(kept_from($how), '>', $from, "$how: the policy goes on");
-	log_is_whole($node, "$how, dropped", $how, kept_from($how));
+	log_is_whole($node, "$how, dropped", $how, from => kept_from($how));
 	all_proofs("$how, dropped", $how);
 }
 
