@@ -34,14 +34,14 @@
 #include "utils/snapmgr.h"
 
 #include "audit/audit_internal.h"
+#include "audit/tree.h"
 #include "core/core.h"
 #include "crypto/crypto.h"
 
 PG_FUNCTION_INFO_V1(pgcredit_code_digest_sql);
 PG_FUNCTION_INFO_V1(pgcredit_code_expected_sql);
 
-/* Columns of credit.audit_entry and credit.audit_outbox, from 1 */
-#define ENTRY_TEXT 3
+/* Columns of credit.audit_outbox, from 1 */
 #define OUTBOX_ID 1
 #define OUTBOX_PREFIX 2
 

@@ -13,7 +13,7 @@ DECLARE
     before bigint := (SELECT seq FROM configuration_seen);
 BEGIN
     FOR turn IN 1 .. 1000 LOOP
-        EXIT WHEN NOT EXISTS (SELECT FROM credit.audit_outbox);
+        EXIT WHEN NOT EXISTS (SELECT FROM credit.audit_outbox) AND EXISTS (SELECT FROM credit.audit_entry);
         PERFORM pg_sleep(0.01);
     END LOOP;
     UPDATE configuration_seen SET seq = (SELECT coalesce(max(a.seq), 0) FROM credit.audit_entry a);
@@ -25,6 +25,8 @@ BEGIN
 END
 $$;
 
+-- What the installation left, which may be there by now or not.
+SELECT count(*) * 0 FROM configuration_new();
 SELECT credit._code_digest() AS start, credit._code_digest() = credit._code_expected() AS as_installed \gset
 \echo :as_installed
 
