@@ -21,7 +21,6 @@
 #include "postgres.h"
 
 #include "access/genam.h"
-#include "access/heapam.h"
 #include "access/table.h"
 #include "access/tableam.h"
 #include "access/xact.h"
@@ -352,11 +351,13 @@ static void
 drop(Dropping *d)
 {
 	uint64		first;
+	uint64		pruned;
 
 	d->tree = pgcredit_tree_open(GetActiveSnapshot());
 	first = pgcredit_tree_end(d->tree) > 0 ? pgcredit_tree_first(d->tree) : 0;
-	if (first > 0 && (first - 1) % TILE_WIDTH != 0)
-		pgcredit_tree_corrupted(psprintf("The log begins with entry " UINT64_FORMAT ", which is not the first of a tile.", first));
+	pruned = (uint64) (pgcredit_seek_last(d->tree->pruned, "audit_pruned_pkey", d->tree->snapshot, -1) + 1) * LEAF_ROW;
+	if (first > 0 && (first - 1 != pruned || pruned % TILE_WIDTH != 0))
+		pgcredit_tree_corrupted(psprintf("The log begins with entry " UINT64_FORMAT ", the policy has dropped " UINT64_FORMAT ".", first, pruned));
 	d->first = (first - 1) / TILE_WIDTH;
 	while (first > 0 && d->n < TILES_AT_ONCE && may_drop(d, d->first + d->n))
 	{

@@ -177,6 +177,11 @@ INSERT INTO expected SELECT trim(l), '.X....X' FROM string_to_table($$
     credit._witness_quorum()
 $$, E'\n') l WHERE trim(l) <> '';
 INSERT INTO expected VALUES ('credit.tlog_proof(bigint,bytea)', '.XX...X'), ('credit.log_vkey()', '.XXXXXX');
+-- How the log is doing: what its views ask; they are the server's monitor's as well, see below.
+INSERT INTO expected SELECT trim(l), '.X....X' FROM string_to_table($$
+    credit._stat_audit()
+    credit._stat_audit_refusals()
+$$, E'\n') l WHERE trim(l) <> '';
 -- Operators: what changes the platform.
 INSERT INTO expected SELECT trim(l), '.X.....' FROM string_to_table($$
     credit.add_witness(text)
@@ -209,6 +214,7 @@ INSERT INTO expected SELECT trim(l), '.X.....' FROM string_to_table($$
     credit.set_institution_status(text,text)
     credit.set_subject_attribute(bigint,text,date,date,text)
     credit.set_target(text,text,jsonb,text)
+    credit.stat_audit_reset()
     credit.unassign_category(text,text)
     credit.unseal_resident_id(bytea)
 $$, E'\n') l WHERE trim(l) <> '';
@@ -360,6 +366,9 @@ INSERT INTO expected VALUES
     ('table credit.audit_conflict',         '.......'),
     ('table credit.audit_witness',          '.r....r'),
     ('view credit.checkpoint_log',          '.r....r'),
+    ('view credit.stat_audit',              '.r....r'),
+    ('view credit.stat_audit_refusal',      '.r....r'),
+    ('view credit.stat_audit_wait',         '.r....r'),
 -- Models are data; ratings are about subjects.
     ('table credit.model',                  '.r..rrr'),
     ('table credit.characteristic',         '.r..rrr'),
@@ -485,8 +494,11 @@ SELECT is_empty($$ SELECT object FROM expected_column x WHERE NOT EXISTS (SELECT
 
 SELECT is_empty($$
     SELECT w.object, w.grantee::regrole, w.privilege_type FROM written w
-     WHERE w.grantee NOT IN (0, w.owner) AND w.grantee::regrole::text NOT IN (SELECT role FROM caller) $$,
-    'nobody else was granted anything');
+     WHERE w.grantee NOT IN (0, w.owner) AND w.grantee::regrole::text NOT IN (SELECT role FROM caller)
+       AND NOT (w.grantee = 'pg_monitor'::regrole AND (w.object, w.privilege_type) IN (
+                ('credit', 'USAGE'), ('credit.stat_audit', 'SELECT'), ('credit.stat_audit_wait', 'SELECT'),
+                ('credit.stat_audit_refusal', 'SELECT'), ('credit._stat_audit()', 'EXECUTE'), ('credit._stat_audit_refusals()', 'EXECUTE'))) $$,
+    'nobody else was granted anything, but the server''s monitor what shows how the log is doing');
 
 SELECT is_empty($$ SELECT object, grantee::regrole, privilege_type FROM written WHERE is_grantable $$,
     'nobody may pass a right on');

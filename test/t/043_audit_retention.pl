@@ -233,6 +233,13 @@ is(kept_from(), 1, 'entries that somebody has bent are kept');
 is(one('SELECT failure_sqlstate, notary_failures > 0 FROM credit.stat_audit'), 'XX001|t', 'and the failure shows');
 set('pgcredit.audit_retention' => '0');
 one(q{SET session_replication_role = replica; UPDATE credit.audit_entry SET entry = replace(entry, 'nota', 'note') WHERE seq = 700});
+one(q{CREATE TABLE gone AS SELECT * FROM credit.audit_entry WHERE seq <= 256;
+	SET session_replication_role = replica; DELETE FROM credit.audit_entry WHERE seq <= 256});
+set('pgcredit.audit_retention' => '1s');
+turns();
+is(kept_from(), 257, 'where entries went otherwise than by policy, nothing goes by it');
+set('pgcredit.audit_retention' => '0');
+one(q{SET session_replication_role = replica; INSERT INTO credit.audit_entry SELECT * FROM gone; DROP TABLE gone});
 one(q{INSERT INTO credit.audit_conflict (note, what) SELECT origin || E'\n', 'ahead' FROM credit.audit_origin});
 set('pgcredit.audit_retention' => '1s');
 # such a log signs nothing, so turns are counted otherwise
@@ -241,7 +248,6 @@ $node->psql('postgres', 'SELECT credit._sign_checkpoint()') foreach (1 .. 3);
 cmp_ok(one('SELECT notary_failures FROM credit.stat_audit'), '>=', $failures + 3, 'a log that was set back signs nothing');
 sleep(3);		# turns in which nothing is signed, one a second
 is(kept_from(), 1, 'and keeps its entries');
-one(q{SET session_replication_role = replica; DELETE FROM credit.audit_conflict});
 
 # ---------------------------------------------------------------------------
 # What goes
@@ -252,9 +258,10 @@ my $standby = PostgreSQL::Test::Cluster->new('standby');
 $standby->init_from_backup($node, 'base', has_streaming => 1);
 $standby->start;
 
-# In the middle of a dropping: rows are moved, its entry is not written.
+# In the middle of a dropping, which nothing hinders any more: rows are moved, its entry is not written.
 my $holder = session($node, 'postgres');
 ask($holder, 'BEGIN; LOCK TABLE credit.audit_outbox IN SHARE MODE;');
+one(q{SET session_replication_role = replica; DELETE FROM credit.audit_conflict});
 $node->poll_query_until('postgres', q{
 	SELECT count(*) > 0 FROM pg_locks l JOIN pg_stat_activity a USING (pid)
 	 WHERE NOT l.granted AND l.relation = 'credit.audit_outbox'::regclass AND a.backend_type = 'pgcredit notary'});
