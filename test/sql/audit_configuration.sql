@@ -25,6 +25,7 @@ BEGIN
 END
 $$;
 
+SELECT count(*) >= 0 AS so_far FROM configuration_new();
 SELECT credit._code_digest() AS start, credit._code_digest() = credit._code_expected() AS as_installed \gset
 \echo :as_installed
 
@@ -210,6 +211,14 @@ ROLLBACK;
 BEGIN;
 UPDATE pg_trigger SET tgenabled = 'D' WHERE tgrelid = 'credit.audit_entry'::regclass AND tgname = 'only_grows';
 SELECT credit._code_digest() = :'before', credit._code_expected() = :'before';
+ROLLBACK;
+-- Policies name roles.
+BEGIN;
+CREATE POLICY for_institutions ON credit.record TO credit_institution USING (false);
+SELECT credit._code_digest() AS named, credit._code_expected() = credit._code_digest() AS as_recorded \gset
+\echo :as_recorded
+ALTER ROLE credit_institution RENAME TO regress_conf_renamed;
+SELECT credit._code_digest() = :'named', credit._code_expected() = credit._code_digest();
 ROLLBACK;
 SET search_path = credit, public;
 SET quote_all_identifiers = on;
