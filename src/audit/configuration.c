@@ -355,6 +355,8 @@ changes_code(ConfigurationCommand *command)
 {
 	ListCell   *lc;
 
+	if (IsA(command->stmt, RenameStmt))
+		return true;			/* also of a role, which policies name */
 	foreach(lc, command->touched)
 	{
 		TouchedObject *object = lfirst(lc);

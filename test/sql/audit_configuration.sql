@@ -213,6 +213,14 @@ BEGIN;
 UPDATE pg_trigger SET tgenabled = 'D' WHERE tgrelid = 'credit.audit_entry'::regclass AND tgname = 'only_grows';
 SELECT credit._code_digest() = :'before', credit._code_expected() = :'before';
 ROLLBACK;
+-- Policies name roles.
+BEGIN;
+CREATE POLICY for_institutions ON credit.record TO credit_institution USING (false);
+SELECT credit._code_digest() AS named, credit._code_expected() = credit._code_digest() AS as_recorded \gset
+\echo :as_recorded
+ALTER ROLE credit_institution RENAME TO regress_conf_renamed;
+SELECT credit._code_digest() = :'named', credit._code_expected() = credit._code_digest();
+ROLLBACK;
 SET search_path = credit, public;
 SET quote_all_identifiers = on;
 SET datestyle = 'German';
