@@ -211,6 +211,11 @@ writes('a deferred trigger', q{BEGIN; INSERT INTO plain VALUES (1); INSERT INTO 
 writes('a deferred trigger, rolled back', q{BEGIN; INSERT INTO plain VALUES (2); ROLLBACK});
 fails('a deferred trigger that fails', '23505', q{BEGIN; INSERT INTO plain VALUES (3); INSERT INTO plain VALUES (3); COMMIT});
 
+# Through a function of the extension's owner it is the caller who wrote.
+$psql->query_safe(q{CREATE FUNCTION add(int) RETURNS void SECURITY DEFINER LANGUAGE sql BEGIN ATOMIC INSERT INTO public.t VALUES ($1, 'for you'); END});
+$clerk->query_safe('SELECT add(55)');
+expect('a SECURITY DEFINER function', 'clerk', [ 'INSERT', 't', 1, [ 55, 'for you' ] ]);
+
 # Blocks that catch errors, loops of them, procedures that commit.
 writes('blocks in blocks', q{DO $$ BEGIN
 	INSERT INTO t VALUES (60, 'a');
