@@ -1,7 +1,7 @@
 /*
  * shared.h
  *		The audit room's shared memory, for the files that work on it:
- *		shared.c, queue.c, notary.c.
+ *		shared.c, queue.c, notary.c, verify_progress.c.
  *
  * Shared memory holds, once per cluster, a small header, an array of slots and
  * an array of waiters.  A slot belongs to a database and owns one ring; a
@@ -26,6 +26,7 @@
 #include "storage/spin.h"
 
 #include "audit/audit_internal.h"
+#include "audit/verify.h"
 #include "crypto/crypto.h"
 
 #define MAX_REQUESTS 32
@@ -59,10 +60,23 @@ typedef struct AuditSlot
 	TimestampTz signed_at;
 	ConditionVariable signed_cv;	/* has its own lock; told at each answer */
 
+	VerifyMark	verified;		/* where the last credit.verify_log got to */
+
 	int64		entries;		/* since start of the server */
 	int64		bytes;
 	int64		batches;
 } AuditSlot;
+
+/* What credit.verify_log of a backend is doing */
+typedef struct AuditVerify
+{
+	VerifyPhase phase;
+	int			pid;
+	Oid			dbid;
+	uint64		done;
+	uint64		total;
+	TimestampTz started;
+} AuditVerify;
 
 typedef struct AuditWaiter
 {
@@ -71,6 +85,7 @@ typedef struct AuditWaiter
 	int			outstanding;	/* items not answered yet */
 	int			sqlstate;		/* 0, or why one of them failed */
 	uint64		seq;			/* lowest sequence number among them */
+	AuditVerify verify;
 } AuditWaiter;
 
 typedef struct AuditHeader
