@@ -191,7 +191,7 @@ take_next(Verify *verify)
 	if (seq == expected)
 		return take_entry(verify);
 	if (seq < expected)
-		return pgcredit_verify_wrong(verify, "entry_double", seq, "It is in the log twice, or has a number that none has.");
+		return pgcredit_verify_wrong(verify, "entry_double", seq, "Entry " INT64_FORMAT " is in the log twice, or has a number that none has.", seq);
 	if (verify->next % LEAF_ROW == 0 &&
 		(verify->dropped || verify->next == verify->begin) &&
 		verify->pruned_rows.tuple &&
@@ -213,6 +213,8 @@ keep_mark(const Verify *verify)
 	mark.valid = true;
 	mark.start = verify->start;
 	mark.next = verify->next;
+	mark.signed_size = verify->signed_size;
+	mark.origin = verify->origin;
 	mark.count = verify->count;
 	pgcredit_verify_root(verify, mark.root);
 	pgcredit_mark_keep(&mark);
@@ -418,7 +420,11 @@ run(Verify *verify, int64 first, int64 last, bool resume)
 		verify->start = marked ? mark.start : (uint64) (first - 1) / TILE_WIDTH * TILE_WIDTH;
 		verify->begin = marked ? mark.next : verify->start;
 		if (marked)
+		{
 			verify->count = mark.count;
+			verify->signed_size = mark.signed_size;
+			verify->origin = mark.origin;
+		}
 		verify->dropped = verify->begin == verify->start || verify->count.dropped == verify->count.entries;
 		verify->end = last == 0 ? size : Min(size, ((uint64) last + TILE_WIDTH - 1) / TILE_WIDTH * TILE_WIDTH);
 		verify->to_end = verify->end == size;

@@ -49,6 +49,8 @@ typedef struct VerifyMark
 	uint64		start;			/* where it had begun */
 	uint64		next;			/* leaves up to here are verified, a multiple of TILE_WIDTH */
 	PgcreditMerkleHash root;	/* of so many leaves */
+	uint64		signed_size;	/* newest checkpoint among them */
+	int			origin;			/* and its name */
 	VerifyCount count;
 } VerifyMark;
 

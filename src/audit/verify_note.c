@@ -274,7 +274,7 @@ pgcredit_verify_notes_end(Verify *verify)
 		return pgcredit_verify_wrong(verify, "entry_missing", verify->next + 1,
 									 "Since its start the server has signed a checkpoint over " UINT64_FORMAT " entries, the log has " UINT64_FORMAT ".",
 									 verify->known_size, verify->next);
-	if (verify->known_size > verify->signed_size)
+	if (verify->known_size > Max(verify->signed_size, verify->begin))
 		return pgcredit_verify_wrong(verify, "checkpoint_missing", 0,
 									 "Since its start the server has signed a checkpoint over " UINT64_FORMAT " entries, which is missing.",
 									 verify->known_size);
