@@ -9,9 +9,14 @@ OBJS  = src/$(EXTENSION).o $(patsubst %.c,%.o,$(foreach r,$(ROOMS),$(sort $(wild
 
 DATA        = $(wildcard sql/$(EXTENSION)--*.sql)
 DATA_built  = $(EXTENSION)--$(EXTVERSION).sql
-EXTRA_CLEAN = $(DATA_built) results output_iso regression.diffs regression.out tmp_check
+EXTRA_CLEAN = $(DATA_built) results output_iso regression.diffs regression.out tmp_check bin $(VERIFY_OBJS)
 PG_CPPFLAGS = -I$(srcdir)/src -DPGCREDIT_VERSION='"$(EXTVERSION)"'
 SHLIB_LINK  = -lsodium
+
+# The verifier is for people without a server: kernels and libsodium, nothing else.
+VERIFY        = bin/pgcredit-verify
+VERIFY_OBJS   = $(patsubst %.c,%.o,$(sort $(wildcard src/bin/*.c)))
+VERIFY_KERNEL = $(patsubst %,src/crypto/%_kernel.o,crypto merkle note)
 
 # A test is a file in its folder: what is there is run, so none can be forgotten.
 REGRESS        = $(patsubst test/sql/%.sql,%,$(sort $(wildcard test/sql/*.sql)))
@@ -29,7 +34,24 @@ endif
 include $(PGXS)
 
 # PGXS tracks no header dependencies.
-$(OBJS): $(wildcard src/*.h src/*/*.h)
+$(OBJS) $(VERIFY_OBJS): $(wildcard src/*.h src/*/*.h)
 
 $(DATA_built): $(PARTS) $(EXTENSION).control
 	cat $(PARTS) > $@
+
+$(VERIFY): $(VERIFY_OBJS) $(VERIFY_KERNEL)
+	$(MKDIR_P) bin
+	$(CC) $(CFLAGS) $^ $(LDFLAGS) $(LDFLAGS_EX) -lsodium -o $@
+
+all: $(VERIFY)
+
+install: install-verify
+uninstall: uninstall-verify
+
+.PHONY: install-verify uninstall-verify
+install-verify: $(VERIFY)
+	$(MKDIR_P) '$(DESTDIR)$(bindir)'
+	$(INSTALL_PROGRAM) $(VERIFY) '$(DESTDIR)$(bindir)/pgcredit-verify'
+
+uninstall-verify:
+	rm -f '$(DESTDIR)$(bindir)/pgcredit-verify'

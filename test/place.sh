@@ -212,6 +212,8 @@ place_probe()
 		perl) command -v prove && perl -MJSON::PP -e 1 ;;
 		libc6-dev) [ -e /usr/include/stdlib.h ] ;;
 		libsodium-dev) [ -e /usr/include/sodium.h ] ;;
+		golang-go) command -v go ;;
+		golang-golang-x-mod-dev) [ -e /usr/share/gocode/src/golang.org/x/mod/sumdb/tlog/tlog.go ] ;;
 		libipc-run-perl) perl -MIPC::Run -e 1 ;;
 		libtap-parser-sourcehandler-pgtap-perl) command -v pg_prove ;;
 		debootstrap) command -v debootstrap || [ -x /usr/sbin/debootstrap ] ;;

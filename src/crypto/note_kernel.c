@@ -106,6 +106,12 @@ pgcredit_note_base64_decode(const char *text, size_t len, uint8_t *out, size_t o
 {
 	size_t		n;
 
+	/* libsodium 1.0.18 takes some bytes above 0x7f for digits */
+	for (n = 0; n < len; n++)
+	{
+		if ((text[n] & 0x80) != 0)
+			return -1;
+	}
 	/* without an end pointer it fails unless every character was taken */
 	if (len % 4 != 0 ||
 		sodium_base642bin(out, out_size, text, len, NULL, &n, NULL, sodium_base64_VARIANT_ORIGINAL) != 0)

@@ -5,16 +5,17 @@
 use strict;
 use warnings;
 
-use File::Basename;
-use File::Spec;
+use FindBin;
 use IPC::Run;
 use JSON::PP;
 use MIME::Base64;
 use PostgreSQL::Test::Utils;
 use Test::More;
 
-my $root = dirname(dirname(dirname(File::Spec->rel2abs(__FILE__))));
-my $dir  = PostgreSQL::Test::Utils::tempdir;
+use lib "$FindBin::RealBin/lib";
+use PgCredit::LogFiles;
+
+my $dir = PostgreSQL::Test::Utils::tempdir;
 
 plan skip_all => 'no C compiler' if system('cc --version >/dev/null 2>&1') != 0;
 
@@ -22,9 +23,7 @@ foreach my $name ('merkle', 'note')
 {
 	my $stdout;
 
-	command_ok(
-		[ 'cc', '-O2', '-Wall', '-o', "$dir/${name}_test", "-I$root/src", "$root/test/unit/${name}_test.c",
-			map({ "$root/src/crypto/${_}_kernel.c" } 'merkle', 'note', 'crypto'), '-lsodium' ],
+	command_ok(compile_kernels("${name}_test", "$dir/${name}_test"),
 		"the $name kernel compiles without PostgreSQL");
 	my $result = IPC::Run::run([ "$dir/${name}_test" ], '>', \$stdout);
 	ok($result, 'its answers are right') or diag(join "\n", grep { /^(not|#)/ } split /\n/, $stdout);

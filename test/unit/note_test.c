@@ -109,9 +109,27 @@ test_base64(void)
 	static const char *const wrong[] = {
 		"Zg", "Zg=", "Zg===", "Zh==", "Zm9=", "Z===", "====", "=", "--__", "Zm9v\n", "Zm9v ", " Zm9v", "Zm\n9v", "Zm9v=", "Zm9v====", "Zg==Zg=="
 	};
+	static const char digits[] = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
 	uint8_t		back[16];
 	char		out[16];
 	size_t		i;
+	int			byte;
+	int			surprises = 0;
+
+	/* every byte in every place; '=' is none in the places where Zm9v has it not */
+	for (byte = 0; byte < 256; byte++)
+	{
+		for (i = 0; i < 4; i++)
+		{
+			char		text[] = "Zm9v";
+			bool		digit = byte != 0 && strchr(digits, byte) != NULL;
+
+			text[i] = (char) byte;
+			surprises += (pgcredit_note_base64_decode(text, 4, back, sizeof(back)) == 3) != digit;
+			surprises += digit != (pgcredit_note_base64_decode(text, 4, back, sizeof(back)) != -1);
+		}
+	}
+	ok(surprises == 0, "the 64 digits are digits and no other byte is");
 
 	for (i = 0; i < sizeof(vectors) / sizeof(vectors[0]); i++)
 	{
@@ -380,6 +398,15 @@ test_malformed(void)
 			break;
 	}
 	ok(i == strlen(good), "no beginning of a note is a note");
+	for (i = 1; i < 0x20; i++)
+	{
+		char		text[64];
+
+		sprintf(text, "t%c%s", (int) i, good + 1);
+		if (opens(text, strlen(text)) != (i == '\n'))
+			break;
+	}
+	ok(i == 0x20, "no control character but the newline is in a note");
 	sprintf(long_name, "t\n\n\xe2\x80\x94 %0*d AAAAAAA=\n", PGCREDIT_NOTE_NAME_MAX + 1, 0);
 	ok(!opens(long_name, strlen(long_name)), "too long a name");
 
@@ -426,8 +453,19 @@ test_odd_notes(void)
 	memcpy(key.id, signature, 4);
 	ok(pgcredit_note_line_is_of(&line, &key) && !pgcredit_note_check(&line, &key, note.text, note.text_len, NULL),
 	   "and does not verify");
-	big[200] = '=';
-	ok(!opens(big, strlen(big)), "padding inside of it is refused");
+	/* in every group of four that could end a piece of it */
+	for (i = 9 + 3; i + 4 < strlen(big); i += 4)
+	{
+		char		was[2] = {big[i - 1], big[i]};
+
+		big[i - 1] = 'A';
+		big[i] = '=';
+		if (opens(big, strlen(big)))
+			break;
+		big[i - 1] = was[0];
+		big[i] = was[1];
+	}
+	ok(i + 4 >= strlen(big) && i > 3000 && opens(big, strlen(big)), "padding inside of it is refused");
 }
 
 static void
