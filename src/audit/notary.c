@@ -158,6 +158,7 @@ answer_requests(uint64 asked, int sqlstate, const char *message, const PgcreditC
 	{
 		slot->signed_size = newest->size;
 		memcpy(slot->signed_root, newest->root, sizeof(slot->signed_root));
+		strlcpy(slot->signed_origin, newest->origin, sizeof(slot->signed_origin));
 		slot->signed_at = GetCurrentTimestamp();
 	}
 	LWLockRelease(SLOT_LOCK(my_slot));
@@ -291,6 +292,7 @@ sign(PgcreditCheckpoint *newest)
 	LWLockAcquire(SLOT_LOCK(my_slot), LW_SHARED);
 	newest->size = slot->signed_size;
 	memcpy(newest->root, slot->signed_root, sizeof(newest->root));
+	strlcpy(newest->origin, slot->signed_origin, sizeof(newest->origin));
 	LWLockRelease(SLOT_LOCK(my_slot));
 
 	SetCurrentStatementStartTimestamp();

@@ -57,6 +57,7 @@ typedef struct AuditSlot
 	char		sign_message[256];
 	uint64		signed_size;	/* newest checkpoint signed since the start, 0: none */
 	PgcreditMerkleHash signed_root;
+	char		signed_origin[PGCREDIT_NOTE_NAME_MAX + 1];	/* the name it was signed under */
 	TimestampTz signed_at;
 	ConditionVariable signed_cv;	/* has its own lock; told at each answer */
 

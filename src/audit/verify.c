@@ -232,12 +232,12 @@ take_entries(Verify *verify)
 	{
 		if (verify->next == verify->checkpoint_size && !pgcredit_verify_checkpoint(verify))
 			return false;
-		if (verify->next == verify->known_size && verify->next > verify->begin)
+		if (verify->next == verify->known.size && verify->next > verify->begin)
 		{
 			PgcreditMerkleHash root;
 
 			pgcredit_verify_root(verify, root);
-			if (memcmp(root, verify->known_root, sizeof(root)) != 0)
+			if (memcmp(root, verify->known.root, sizeof(root)) != 0)
 				return pgcredit_verify_wrong(verify, "log_rewritten", verify->signed_size == verify->next ? 0 : verify->signed_size + 1,
 											 "Since its start the server has signed another root over " UINT64_FORMAT " entries.", verify->next);
 		}
@@ -410,7 +410,7 @@ run(Verify *verify, int64 first, int64 last, bool resume)
 	bool		marked = resume && pgcredit_mark_get(&mark);
 
 	pgcredit_progress(VERIFY_SETUP, 0, 0);
-	(void) pgcredit_known_checkpoint(&verify->known_size, verify->known_root);
+	pgcredit_known_checkpoint(&verify->known);
 	PushActiveSnapshot(GetLatestSnapshot());
 	verify->row = AllocSetContextCreate(CurrentMemoryContext, "pgcredit entries", ALLOCSET_DEFAULT_SIZES);
 	if (pgcredit_verify_setup(verify))

@@ -113,8 +113,7 @@ typedef struct Verify
 	int			n_witnesses;
 	PgcreditNoteKey *witnesses;
 
-	uint64		known_size;		/* newest that this server signed since its start, 0: none */
-	PgcreditMerkleHash known_root;
+	PgcreditCheckpoint known;	/* newest that this server signed since its start; size 0: none */
 
 	VerifyCount count;
 	Problem		pending;		/* something is wrong, the next checkpoint says what */
@@ -156,6 +155,6 @@ typedef enum VerifyPhase
 extern void pgcredit_progress(VerifyPhase phase, uint64 done, uint64 total);
 extern void pgcredit_mark_keep(const VerifyMark *mark);
 extern bool pgcredit_mark_get(VerifyMark *mark);
-extern bool pgcredit_known_checkpoint(uint64 *size, PgcreditMerkleHash root);
+extern void pgcredit_known_checkpoint(PgcreditCheckpoint *known);
 
 #endif							/* PGCREDIT_AUDIT_VERIFY_H */

@@ -59,6 +59,9 @@ load_keys(Verify *verify)
 			return pgcredit_verify_wrong(verify, "checkpoint_origin", 0, "\"%s\" cannot be the name of a log.", verify->origins[k].name);
 		pgcredit_log_key(verify->origins[k].name, &verify->origins[k].key);
 	}
+	/* what it signed under another name is of a log that was given up */
+	if (verify->n_origins > 0 && strcmp(verify->known.origin, verify->origins[verify->n_origins - 1].name) != 0)
+		verify->known.size = 0;
 	return true;
 }
 
@@ -270,13 +273,13 @@ pgcredit_verify_notes_end(Verify *verify)
 	if (verify->cosignature_rows.tuple)
 		return pgcredit_verify_wrong(verify, "cosignature", 0, "A witness signed a checkpoint of size " INT64_FORMAT ", which is missing.",
 									 DatumGetInt64(pgcredit_rows_column(&verify->cosignature_rows, COSIGNATURE_SIZE)));
-	if (verify->known_size > verify->next)
+	if (verify->known.size > verify->next)
 		return pgcredit_verify_wrong(verify, "entry_missing", verify->next + 1,
 									 "Since its start the server has signed a checkpoint over " UINT64_FORMAT " entries, the log has " UINT64_FORMAT ".",
-									 verify->known_size, verify->next);
-	if (verify->known_size > Max(verify->signed_size, verify->begin))
+									 verify->known.size, verify->next);
+	if (verify->known.size > Max(verify->signed_size, verify->begin))
 		return pgcredit_verify_wrong(verify, "checkpoint_missing", 0,
 									 "Since its start the server has signed a checkpoint over " UINT64_FORMAT " entries, which is missing.",
-									 verify->known_size);
+									 verify->known.size);
 	return true;
 }

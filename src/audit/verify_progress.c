@@ -75,24 +75,25 @@ pgcredit_mark_get(VerifyMark *mark)
 }
 
 /*
- * The newest checkpoint that this server has signed since its start.
+ * The newest checkpoint that this server has signed since its start; its size is
+ * 0 when there is none.
  */
-bool
-pgcredit_known_checkpoint(uint64 *size, PgcreditMerkleHash root)
+void
+pgcredit_known_checkpoint(PgcreditCheckpoint *known)
 {
 	int			i = pgcredit_audit_preloaded() ? pgcredit_slot_find(MyDatabaseId, false) : -1;
 
-	*size = 0;
+	memset(known, 0, sizeof(PgcreditCheckpoint));
 	if (i < 0)
-		return false;
+		return;
 	LWLockAcquire(SLOT_LOCK(i), LW_SHARED);
 	if (pgcredit_audit.slots[i].dbid == MyDatabaseId)
 	{
-		*size = pgcredit_audit.slots[i].signed_size;
-		memcpy(root, pgcredit_audit.slots[i].signed_root, sizeof(PgcreditMerkleHash));
+		known->size = pgcredit_audit.slots[i].signed_size;
+		memcpy(known->root, pgcredit_audit.slots[i].signed_root, sizeof(PgcreditMerkleHash));
+		strlcpy(known->origin, pgcredit_audit.slots[i].signed_origin, sizeof(known->origin));
 	}
 	LWLockRelease(SLOT_LOCK(i));
-	return *size > 0;
 }
 
 /*

@@ -204,7 +204,7 @@ sub wait_until_up
 }
 
 # Every committed write is numbered, numbers run from 1 without gap or double, an entry says its own number, and the
-# hash is that of its bytes.
+# hash that the tree has of it is that of its bytes; and credit.verify_log finds nothing.
 sub log_is_whole
 {
 	my ($node, $name, $db) = @_;
@@ -212,13 +212,16 @@ sub log_is_whole
 	$db //= 'postgres';
 	$node->poll_query_until($db, 'SELECT count(*) = 0 FROM credit.audit_outbox')
 	  or diag('the outbox is not empty');
-	return is($node->safe_psql($db, q{
+	is($node->safe_psql($db, q{
 		SELECT CASE WHEN min(seq) = 1 AND max(seq) = count(*) AND count(DISTINCT seq) = count(*)
 					THEN 'whole' ELSE format('%s to %s, %s rows', min(seq), max(seq), count(*)) END
-			|| ', ' || count(*) FILTER (WHERE hash IS DISTINCT FROM sha256(convert_to(entry, 'UTF8'))) || ' bad hashes, '
+			|| ', ' || count(*) FILTER (WHERE substr(l.hashes, ((seq - 1) % 32)::integer * 32 + 1, 32)
+											  IS DISTINCT FROM sha256('\\x00' || convert_to(entry, 'UTF8')) AND seq <= l.count) || ' bad hashes, '
 			|| count(*) FILTER (WHERE (entry::jsonb ->> 'seq')::bigint IS DISTINCT FROM seq) || ' bad numbers'
-		  FROM credit.audit_entry}),
+		  FROM (SELECT e.*, (SELECT count(*) * 32 FROM credit.audit_leaf) AS full_rows FROM credit.audit_entry e) e
+		  LEFT JOIN LATERAL (SELECT a.hashes, e.full_rows AS count FROM credit.audit_leaf a WHERE a.n = (e.seq - 1) / 32) l ON true}),
 		'whole, 0 bad hashes, 0 bad numbers', "$name: the log is whole");
+	return is($node->safe_psql($db, q{SELECT concat_ws(' ', ok, problem, wrong_seq, detail) FROM credit.verify_log()}), 't', "$name: and is verified");
 }
 
 sub log_size
