@@ -135,6 +135,7 @@ extern uint64 pgcredit_rows_count(Relation rel, Snapshot snapshot, int64 *sum);
 extern void pgcredit_verify_root(const Verify *verify, PgcreditMerkleHash out);
 extern void pgcredit_verify_tree_begin(Verify *verify);
 extern void pgcredit_verify_push(Verify *verify, unsigned int height, const PgcreditMerkleHash hash, bool ours);
+extern void pgcredit_verify_narrow(Verify *verify);
 extern bool pgcredit_verify_leaf(Verify *verify, const PgcreditMerkleHash hash);
 extern bool pgcredit_verify_tree_end(Verify *verify);
 

@@ -151,6 +151,7 @@ check_note(Verify *verify, text *value, PgcreditNote *note, PgcreditCheckpoint *
 static bool
 rewritten(Verify *verify, uint64 size, const char *what)
 {
+	pgcredit_verify_narrow(verify);
 	if (verify->pending.code == NULL)
 		return pgcredit_verify_wrong(verify, "log_rewritten", Max(verify->signed_size, verify->begin) + 1,
 									 "The entries from " UINT64_FORMAT " to " UINT64_FORMAT " are not those of %s.",

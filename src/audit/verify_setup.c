@@ -21,9 +21,14 @@
  * truncate.
  */
 static const char setup_query[] =
-"WITH tab (name) AS (VALUES ('audit_entry'), ('audit_leaf'), ('audit_node'), ('audit_pruned'), ('audit_origin'),"
-"    ('audit_checkpoint'), ('audit_witness'), ('audit_cosignature'), ('audit_conflict'), ('audit_outbox')),"
-" rel AS (SELECT t.name, c.oid, c.relkind, c.relpersistence, c.relhasrules, c.relhassubclass, c.relrowsecurity"
+"WITH tab (name, columns) AS (VALUES ('audit_entry', 'seq bigint, entry text'), ('audit_leaf', 'n bigint, hashes bytea'),"
+"    ('audit_node', 'level smallint, n bigint, hashes bytea'), ('audit_pruned', 'n bigint, hashes bytea'),"
+"    ('audit_origin', 'origin text, since timestamp with time zone'),"
+"    ('audit_checkpoint', 'size bigint, root bytea, peaks bytea, note text, signed timestamp with time zone'),"
+"    ('audit_witness', 'name text, vkey text'),"
+"    ('audit_cosignature', 'size bigint, witness text, made timestamp with time zone, line text'),"
+"    ('audit_conflict', 'note text, found timestamp with time zone, what text'), ('audit_outbox', 'id bigint, prefix text, suffix text')),"
+" rel AS (SELECT t.name, t.columns, c.oid, c.relkind, c.relpersistence, c.relhasrules, c.relhassubclass, c.relrowsecurity"
 "    FROM tab t LEFT JOIN pg_class c ON c.relname = t.name AND c.relnamespace = 'credit'::regnamespace),"
 " trigger (tab, name, function, kind) AS (VALUES"
 "    ('audit_entry', 'only_grows', '_refuse_change', 58), ('audit_entry', 'only_restored', '_restore_log', 6),"
@@ -60,6 +65,9 @@ static const char setup_query[] =
 "        WHERE i.indrelid = r.oid AND i.indisunique AND i.indisvalid AND i.indisready AND i.indislive)"
 " UNION ALL SELECT 3, format('Table credit.%s has rules, children or row security of its own.', name) FROM rel"
 "    WHERE relhasrules OR relrowsecurity OR EXISTS (SELECT FROM pg_inherits i WHERE i.inhparent = rel.oid)"
+" UNION ALL SELECT 3, format('Table credit.%s has other columns.', name) FROM rel WHERE columns IS DISTINCT FROM"
+"    (SELECT string_agg(format('%s %s', a.attname, format_type(a.atttypid, NULL)), ', ' ORDER BY a.attnum) FROM pg_attribute a"
+"        WHERE a.attrelid = rel.oid AND a.attnum > 0)"
 " UNION ALL SELECT 4, format('Trigger %s of credit.%s is missing, disabled, or not ours.', t.name, t.tab) FROM trigger t"
 "    WHERE NOT EXISTS (SELECT FROM pg_trigger g JOIN rel r ON r.oid = g.tgrelid AND r.name = t.tab"
 "        JOIN pg_proc p ON p.oid = g.tgfoid AND p.proname = t.function AND p.pronamespace = 'credit'::regnamespace"

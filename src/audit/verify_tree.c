@@ -80,13 +80,13 @@ static const PgcreditMerkleHash *
 take_row(Verify *verify, RowScan *rows, const char *table, AttrNumber column, uint64 n,
 		 uint64 seq, int *width)
 {
+	int64		found = rows->tuple ? DatumGetInt64(pgcredit_rows_column(rows, column - 1)) : PG_INT64_MAX;
 	bytea	   *bytes;
 
-	if (rows->tuple && (uint64) DatumGetInt64(pgcredit_rows_column(rows, column - 1)) != n &&
-		DatumGetInt64(pgcredit_rows_column(rows, column - 1)) < (int64) n)
+	if (found < (int64) n)
 		(void) pgcredit_verify_wrong(verify, "tile_extra", seq, "Row " INT64_FORMAT " of credit.%s is there twice, or should not be there.",
-									 DatumGetInt64(pgcredit_rows_column(rows, column - 1)), table);
-	else if (rows->tuple == NULL || (uint64) DatumGetInt64(pgcredit_rows_column(rows, column - 1)) != n)
+									 found, table);
+	else if (found > (int64) n)
 		(void) pgcredit_verify_wrong(verify, "tile_missing", seq, "Row " UINT64_FORMAT " of credit.%s is missing.", n, table);
 	else
 	{
@@ -98,6 +98,34 @@ take_row(Verify *verify, RowScan *rows, const char *table, AttrNumber column, ui
 									 n, table, (Size) VARSIZE_ANY_EXHDR(bytes));
 	}
 	return NULL;
+}
+
+/*
+ * Look among the hashes that are not compared yet for one that does not fit, so
+ * that more can be said of a root that is wrong.
+ */
+void
+pgcredit_verify_narrow(Verify *verify)
+{
+	for (int level = 1; level < TREE_LEVELS && verify->pending.code == NULL; level++)
+	{
+		VerifyLevel *l = &verify->levels[level];
+		uint64		first = (verify->next >> (TILE_HEIGHT * level)) - l->width;
+		bytea	   *bytes;
+
+		if (l->width == l->from || l->rows.tuple == NULL ||
+			(uint64) DatumGetInt64(pgcredit_rows_column(&l->rows, NODE_N)) != first / NODE_ROW)
+			continue;
+		bytes = DatumGetByteaPP(pgcredit_rows_column(&l->rows, NODE_HASHES));
+		for (int k = l->from; k < Min(l->width, VARSIZE_ANY_EXHDR(bytes) / sizeof(PgcreditMerkleHash)); k++)
+			if (memcmp(VARDATA_ANY(bytes) + k * sizeof(PgcreditMerkleHash), l->hashes[k], sizeof(PgcreditMerkleHash)) != 0)
+			{
+				suspect(verify, "tile_changed", ((first + k) << (TILE_HEIGHT * level)) + 1,
+						psprintf("Hash %d of row " UINT64_FORMAT " of level %d of credit.audit_node is not that of the entries below.",
+								 k, first / NODE_ROW, level));
+				break;
+			}
+	}
 }
 
 /*

@@ -58,6 +58,15 @@ sub grow
 	return;
 }
 
+# The writer reads the end of the log from the tables again, and has not had the time to note that it stopped.
+sub crash
+{
+	$node->stop('immediate');
+	$node->start;
+	wait_for_writer($node);
+	return;
+}
+
 my $result = q{concat_ws(' ', CASE WHEN ok THEN 'ok' END, problem, wrong_seq)};
 
 sub verified
@@ -105,7 +114,7 @@ caught('a changed entry, its hash with it', "UPDATE $entry SET entry = entry || 
 	UPDATE credit.audit_leaf SET hashes = credit.leaf_hash((SELECT entry FROM $entry WHERE seq = 65)) || substr(hashes, 33) WHERE n = 2", 'entry_changed 1');
 caught('a changed entry, seen in its range', "UPDATE $entry SET entry = entry || ' ' WHERE seq = 300", 'entry_changed 300', '299, 301');
 caught('not seen in another range', "UPDATE $entry SET entry = entry || ' ' WHERE seq = 300", 'ok', '600, 601');
-caught('an entry of the newest, with no row of hashes', "UPDATE $entry SET entry = replace(entry, '\"kind\":\"test\"', '\"kind\":\"best\"') WHERE seq = $third", $third % 32 && $third - $third % 32 > $second ? qr/^(?:entry_changed|log_rewritten) \d+$/ : qr/^(?:entry_changed|log_rewritten) \d+$/);
+caught('an entry of the newest, with no row of hashes', "UPDATE $entry SET entry = replace(entry, '\"kind\":\"test\"', '\"kind\":\"best\"') WHERE seq = $third", qr/^(?:entry_changed $third|log_rewritten @{[ $second + 1 ]})$/);
 caught('a changed number', "UPDATE $entry SET seq = $size + 1 WHERE seq = 400", 'entry_missing 400');
 caught('contents of two entries swapped', "UPDATE $entry a SET entry = b.entry FROM $entry b WHERE a.seq IN (40, 41) AND b.seq = 81 - a.seq", 'entry_number 40');
 caught('numbers of two entries swapped', "UPDATE $entry SET seq = -40 WHERE seq = 40; UPDATE $entry SET seq = 40 WHERE seq = 41; UPDATE $entry SET seq = 41 WHERE seq = -40", 'entry_number 40');
@@ -122,7 +131,7 @@ caught('the log truncated', "TRUNCATE $entry", 'entry_missing 1');
 caught('an old copy of the log', "TRUNCATE $entry; INSERT INTO $entry TABLE old_entry", 'entry_missing ' . ($second + 1));
 caught('an old copy of the log and of its tree', "TRUNCATE $entry, credit.audit_leaf, credit.audit_node; INSERT INTO $entry TABLE old_entry;
 	INSERT INTO credit.audit_leaf TABLE old_leaf; INSERT INTO credit.audit_node TABLE old_node", 'entry_missing ' . ($second + 1));
-caught('a column that says something else', "ALTER TABLE $entry ADD COLUMN other text", qr/^(?:ok|setup|entry)/);
+caught('another column', "ALTER TABLE $entry ADD COLUMN other text", 'setup');
 
 #
 # The tree
@@ -158,8 +167,8 @@ caught('a checkpoint of a longer log', "INSERT INTO $checkpoint SELECT 99999, ro
 caught('the name of the log', q{UPDATE credit.audit_origin SET origin = 'other.example/log'}, 'checkpoint_origin');
 
 # forged with another key, over the entries as they are
-my ($origin, $text, $root) = (split(/\n/, read_bytes("$tmp/first")))[0], '', '';
-$root = $node->safe_psql('postgres', "SELECT encode(credit.log_root($first + 5), 'base64')");
+my ($origin) = split(/\n/, read_bytes("$tmp/first"));
+my $root = $node->safe_psql('postgres', "SELECT encode(credit.log_root($first + 5), 'base64')");
 my $forged;
 run [ $signer, 'note', 'log', $origin, 'x' ], '<', \"$origin\n@{[ $first + 5 ]}\n$root\n", '>', \$forged;
 write_bytes("$tmp/forged", $forged);
@@ -202,8 +211,7 @@ is(verified(), 'ok', 'the file put back');
 wait_for_writer($node);
 my $from = PgCredit::Node::log_size($node);
 $node->safe_psql('postgres', "CREATE TABLE cut AS SELECT * FROM $entry WHERE seq > $size - 64; SET session_replication_role = replica; DELETE FROM $entry WHERE seq > $size - 64");
-$node->safe_psql('postgres', 'SELECT pg_terminate_backend(' . writer_pid($node) . ')');
-$node->poll_query_until('postgres', q{SELECT count(*) = 1 FROM pg_stat_activity WHERE backend_type = 'pgcredit writer'});
+crash();
 is((fails_with($node, 'postgres', 'bank_a', read_sql(1)))[0], 'PC001', 'the end cut off: no read is answered');
 like(log_since($node, $from), qr/the log and its tree do not fit each other/, 'and the server log says why');
 like(verified(), qr/^beyond_end @{[ $size - 63 ]}$/, 'and verify_log where');
@@ -218,17 +226,15 @@ grow(50);
 my $fourth = keep_checkpoint('fourth');
 $node->safe_psql('postgres', "SET session_replication_role = replica; CREATE TABLE cut AS SELECT * FROM $entry WHERE seq > $third;
 	CREATE TABLE cut_checkpoint AS SELECT * FROM $checkpoint WHERE size > $third;
-	DELETE FROM $entry WHERE seq > $third; DELETE FROM credit.audit_leaf; DELETE FROM credit.audit_node; DELETE FROM $checkpoint WHERE size > $third");
+	DELETE FROM $entry WHERE seq > $third; DELETE FROM credit.audit_leaf WHERE (n + 1) * 32 > $third; DELETE FROM $checkpoint WHERE size > $third");
 is((fails_with($node, 'postgres', 'postgres', 'SELECT credit.checkpoint()'))[0], 'PC005', 'set back while the server runs: nothing is signed');
-$node->safe_psql('postgres', 'SELECT pg_terminate_backend(' . writer_pid($node) . ')');
-grow(1);
-is(verified(), 'entry_missing ' . ($third + 2), 'and verify_log knows');
+is(verified(), 'entry_missing ' . ($third + 1), 'and verify_log knows');
 
 #
 # After a restart nothing inside knows; a command that fetches the newest checkpoint does, or whoever brings one
 #
 $node->append_conf('postgresql.conf', "pgcredit.checkpoint_fetch_command = 'cat \"$tmp/fourth\"'");
-$node->restart;
+crash();
 is(verified(), 'ok', 'set back and restarted: nothing inside shows it');
 is((fails_with($node, 'postgres', 'postgres', 'SELECT credit.checkpoint()'))[0], 'PC005', 'checkpoint_fetch_command does');
 $node->append_conf('postgresql.conf', q{pgcredit.checkpoint_fetch_command = ''});
@@ -255,7 +261,7 @@ sub rewrite
 	$node->safe_psql('postgres', "SET session_replication_role = replica;
 		UPDATE $entry SET entry = replace(entry, '\"kind\":\"test\"', '\"kind\":\"$name\"') WHERE seq = 650;
 		DELETE FROM credit.audit_leaf; DELETE FROM credit.audit_node; $more");
-	$node->restart;
+	crash();
 	grow(1);
 	return;
 }
@@ -263,11 +269,9 @@ sub rewrite
 rewrite('rest', '');
 is(verified(), 'log_rewritten 1', 'all made anew: the checkpoints say it');
 is((fails_with($node, 'postgres', 'postgres', 'SELECT credit.checkpoint()'))[0], 'PC005', 'and nothing is signed');
-rewrite('test', '');
-is($node->safe_psql('postgres', q{SELECT count(*) FROM credit.audit_log WHERE kind = 'rest'}), '1', 'replaced once');
 $node->safe_psql('postgres', "SET session_replication_role = replica; UPDATE $entry SET entry = replace(entry, '\"kind\":\"rest\"', '\"kind\":\"test\"') WHERE seq = 650;
 	DELETE FROM credit.audit_leaf; DELETE FROM credit.audit_node");
-$node->restart;
+crash();
 grow(1);
 is(verified(), 'ok', 'put back as it was');
 keep_checkpoint('fifth');
