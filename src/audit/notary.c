@@ -26,6 +26,7 @@
 #include "pgstat.h"
 #include "postmaster/bgworker.h"
 #include "postmaster/interrupt.h"
+#include "replication/syncrep.h"
 #include "storage/fd.h"
 #include "storage/ipc.h"
 #include "storage/latch.h"
@@ -241,6 +242,20 @@ newest_note(void)
 }
 
 /*
+ * Wait until what is flushed is replicated, where that is asked for: a checkpoint
+ * stands in the table also when the wait of its commit was cut short, as by a
+ * crash.
+ */
+static void
+wait_for_standby(void)
+{
+	HOLD_INTERRUPTS();
+	SyncRepWaitForLSN(GetFlushRecPtr(NULL), true);
+	RESUME_INTERRUPTS();
+	CHECK_FOR_INTERRUPTS();
+}
+
+/*
  * Give the newest checkpoint to pgcredit.checkpoint_command, each time that it
  * is another or has got another cosignature.  After a start it is given again.
  */
@@ -257,6 +272,7 @@ deliver(void)
 	note = newest_note();
 	if (note != NULL && (delivered == NULL || strcmp(note, delivered) != 0))
 	{
+		wait_for_standby();
 		fflush(NULL);
 		pipe = OpenPipeStream(checkpoint_command, "w");
 		if (pipe == NULL)
@@ -286,6 +302,7 @@ static void
 sign(PgcreditCheckpoint *newest)
 {
 	AuditSlot  *slot = &pgcredit_audit.slots[my_slot];
+	bool		made;
 
 	fetch_outside();
 	memset(newest, 0, sizeof(PgcreditCheckpoint));
@@ -298,9 +315,11 @@ sign(PgcreditCheckpoint *newest)
 	SetCurrentStatementStartTimestamp();
 	StartTransactionCommand();
 	PushActiveSnapshot(GetTransactionSnapshot());
-	(void) pgcredit_checkpoint_sign(newest, outside);
+	made = pgcredit_checkpoint_sign(newest, outside);
 	PopActiveSnapshot();
 	CommitTransactionCommand();
+	if (!made)
+		wait_for_standby();
 	/* A commit that was told to go while it waited for a standby is not one. */
 	CHECK_FOR_INTERRUPTS();
 }
