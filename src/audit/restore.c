@@ -244,10 +244,12 @@ pgcredit_restore_rows(PG_FUNCTION_ARGS)
 	MemoryContext old;
 
 	if (!CALLED_AS_TRIGGER(fcinfo) || !TRIGGER_FIRED_FOR_STATEMENT(trigger->tg_event) ||
-		!TRIGGER_FIRED_BEFORE(trigger->tg_event) || !TRIGGER_FIRED_BY_INSERT(trigger->tg_event))
+		!TRIGGER_FIRED_BEFORE(trigger->tg_event) || !TRIGGER_FIRED_BY_INSERT(trigger->tg_event) ||
+		trigger->tg_relation->rd_rel->relkind != RELKIND_RELATION ||
+		RelationGetNamespace(trigger->tg_relation) != pgcredit_schema_oid(false))
 		ereport(ERROR,
 				(errcode(ERRCODE_E_R_I_E_TRIGGER_PROTOCOL_VIOLATED),
-				 errmsg("credit._restore_rows() must be called as a BEFORE INSERT statement trigger")));
+				 errmsg("credit._restore_rows() must be called as a BEFORE INSERT statement trigger of a table of schema credit")));
 	rel = trigger->tg_relation;
 	if (list_member_oid(restoring, RelationGetRelid(rel)))
 		return PointerGetDatum(NULL);

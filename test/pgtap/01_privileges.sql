@@ -155,12 +155,37 @@ INSERT INTO expected SELECT trim(l), '.X...X.' FROM string_to_table($$
     credit.check_pack(jsonb)
     credit.target_status(text,date,credit.region_code)
 $$, E'\n') l WHERE trim(l) <> '';
+-- The log and its proofs: what they are of is not in them.
+INSERT INTO expected SELECT trim(l), '......X' FROM string_to_table($$
+    credit.consistency_proof(bigint,bigint)
+    credit.entry_bundle(bigint,integer)
+    credit.inclusion_proof(bigint,bigint)
+    credit.leaf_hash(text)
+    credit.log_root(bigint)
+    credit.log_size()
+    credit.tile(integer,bigint,integer)
+    credit.verify_log(bigint,bigint,boolean)
+    credit._verify_progress()
+$$, E'\n') l WHERE trim(l) <> '';
+-- Checkpoints: for whoever takes them out.
+INSERT INTO expected SELECT trim(l), '.X....X' FROM string_to_table($$
+    credit.add_cosignature(text,bigint)
+    credit.check_checkpoint(text)
+    credit.checkpoint()
+    credit.witness_request(bigint)
+    credit._witness_quorum()
+$$, E'\n') l WHERE trim(l) <> '';
+-- A subject is given its proof by the portal; the log's key is public.
+INSERT INTO expected VALUES ('credit.tlog_proof(bigint,bytea)', '.XX...X'), ('credit.log_vkey()', '.XXXXXX');
 -- Which key is in use; not the key.
 INSERT INTO expected SELECT trim(l), '.X....X' FROM string_to_table($$
     credit.key_id()
 $$, E'\n') l WHERE trim(l) <> '';
 -- Operators: what changes the platform.
 INSERT INTO expected SELECT trim(l), '.X.....' FROM string_to_table($$
+    credit.add_witness(text)
+    credit.remove_witness(text)
+    credit.set_log_origin(text)
     credit.assign_category(text,text,interval)
     credit.category_schema(text,boolean)
     credit.create_model(jsonb)
@@ -198,6 +223,14 @@ INSERT INTO expected SELECT trim(l), '.......' FROM string_to_table($$
     credit._auc_final(internal)
     credit._audit_note(jsonb)
     credit._audit_table(regclass)
+    credit._cosignatures(text,text[])
+    credit._log_vkey(text)
+    credit._note_text(text)
+    credit._own_note(text,text)
+    credit._published(bigint)
+    credit._restore_rows()
+    credit._sign_checkpoint()
+    credit._vkey_name(text,boolean)
     credit._base_kind(text,credit.uscc,boolean)
     credit._base_period(daterange,text,date)
     credit._canonical_json(jsonb)
@@ -318,6 +351,16 @@ INSERT INTO expected VALUES
     ('table credit.audit_entry',            '.......'),
     ('table credit.audit_outbox',           '.......'),
     ('view credit.audit_log',               '......r'),
+    ('table credit.audit_leaf',             '.......'),
+    ('table credit.audit_node',             '.......'),
+    ('table credit.audit_pruned',           '.......'),
+    ('table credit.audit_origin',           '.......'),
+    ('table credit.audit_checkpoint',       '.......'),
+    ('table credit.audit_cosignature',      '.......'),
+    ('table credit.audit_conflict',         '.......'),
+    ('table credit.audit_witness',          '.r....r'),
+    ('view credit.checkpoint_log',          '.r....r'),
+    ('view credit.stat_progress_verify',    '......r'),
 -- Models are data; ratings are about subjects.
     ('table credit.model',                  '.r..rrr'),
     ('table credit.characteristic',         '.r..rrr'),

@@ -47,7 +47,7 @@ SELECT seq - :start AS n, kind, operation, table_name, count, actor = current_us
 
 -- No gap, no double; the hash is that of the bytes; the bytes are canonical: members in the order of their names.
 SELECT count(*) = max(seq) - :start AS dense,
-       bool_and(hash = sha256(convert_to(entry, 'UTF8'))) AS hashed
+       bool_and(leaf_hash = sha256('\x00' || convert_to(entry, 'UTF8'))) AS hashed
   FROM credit.audit_log WHERE seq > :start;
 SELECT bool_and(names = sorted) AS canonical
   FROM (SELECT array_agg(k ORDER BY ordinality) AS names, array_agg(k ORDER BY k COLLATE "C") AS sorted
