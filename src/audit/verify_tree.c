@@ -248,7 +248,8 @@ bool
 pgcredit_verify_tree_end(Verify *verify)
 {
 	for (int level = 1; level < TREE_LEVELS; level++)
-		if (verify->levels[level].width > verify->levels[level].from && !compare_node_row(verify, level, verify->to_end))
+		/* also a row of which nothing is ours: it must end where we do */
+		if (verify->levels[level].width > 0 && !compare_node_row(verify, level, verify->to_end))
 			return false;
 	if (!verify->to_end)
 		return true;
