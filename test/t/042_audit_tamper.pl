@@ -127,6 +127,13 @@ caught('an entry inserted before the first', "INSERT INTO $entry SELECT 0, entry
 caught('an entry twice', "ALTER TABLE $entry DROP CONSTRAINT audit_entry_pkey; INSERT INTO $entry SELECT * FROM $entry WHERE seq = 9; CREATE INDEX audit_entry_pkey ON $entry (seq)", 'setup');
 caught('an entry that the index does not show', "INSERT INTO $entry SELECT $size + 1, entry FROM $entry WHERE seq = 1; SET allow_system_table_mods = on;
 	UPDATE pg_index SET indisready = false, indisvalid = false WHERE indexrelid = 'credit.audit_entry_pkey'::regclass", 'setup');
+foreach my $hidden ([ "$size + 1", $size + 1 ], [ 'seq', 9 ])
+{
+	caught("an entry that the index does not show, seq = $hidden->[0]", "SET allow_system_table_mods = on;
+		UPDATE pg_index SET indisready = false WHERE indexrelid = 'credit.audit_entry_pkey'::regclass;
+		INSERT INTO $entry SELECT $hidden->[0], entry FROM $entry WHERE seq = 9;
+		UPDATE pg_index SET indisready = true WHERE indexrelid = 'credit.audit_entry_pkey'::regclass", "entry_hidden $hidden->[1]");
+}
 caught('the log truncated', "TRUNCATE $entry", 'entry_missing 1');
 caught('an old copy of the log', "TRUNCATE $entry; INSERT INTO $entry TABLE old_entry", 'entry_missing ' . ($second + 1));
 caught('an old copy of the log and of its tree', "TRUNCATE $entry, credit.audit_leaf, credit.audit_node; INSERT INTO $entry TABLE old_entry;
