@@ -265,10 +265,22 @@ COMMENT ON FUNCTION credit.add_cosignature(text, bigint) IS
 CREATE FUNCTION credit.check_checkpoint(note text) RETURNS text
 LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
 DECLARE
-    origin text := (SELECT o.origin FROM credit.audit_origin o ORDER BY o.since DESC LIMIT 1);
-    size bigint := credit._own_note(note, origin);
+    origin text;
+    size bigint;
     what text := 'consistent';
 BEGIN
+    IF note IS NULL THEN
+        RAISE EXCEPTION 'note must not be null' USING ERRCODE = 'null_value_not_allowed',
+              HINT = 'Give the checkpoint that is known outside.';
+    END IF;
+    -- Under an older name too: up to where the log was set back it is the same.
+    SELECT o.origin INTO origin FROM credit.audit_origin o
+     ORDER BY o.origin = split_part(note, E'\n', 1) DESC, o.since DESC LIMIT 1;
+    IF NOT FOUND THEN
+        RAISE EXCEPTION 'the log has not signed anything' USING ERRCODE = 'PC007',
+              HINT = 'It has no name yet: credit.set_log_origin gives it the one it had, if it was restored without it.';
+    END IF;
+    size := credit._own_note(note, origin);
     IF size > credit.log_size() THEN
         what := 'ahead';
     ELSIF encode(credit.log_root(size), 'base64') <> split_part(note, E'\n', 3) THEN

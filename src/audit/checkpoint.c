@@ -270,6 +270,28 @@ put_row(Tree *tree, const PgcreditCheckpoint *checkpoint, const char *note)
 }
 
 /*
+ * Is this a note under a name that the log had before its present one?  Then
+ * credit.set_log_origin has said that the log is no continuation of it.
+ */
+static bool
+was_given_up(const char *note, const char *origin)
+{
+	Oid			types[2] = {TEXTOID, TEXTOID};
+	Datum		args[2] = {CStringGetTextDatum(note), CStringGetTextDatum(origin)};
+	bool		given_up;
+
+	if (SPI_connect() != SPI_OK_CONNECT ||
+		SPI_execute_with_args("SELECT FROM credit.audit_origin"
+							  " WHERE origin OPERATOR(pg_catalog.=) pg_catalog.split_part($1, E'\n', 1)"
+							  " AND origin OPERATOR(pg_catalog.<>) $2",
+							  2, types, args, NULL, true, 1) != SPI_OK_SELECT)
+		elog(ERROR, "could not read credit.audit_origin");
+	given_up = SPI_processed > 0;
+	SPI_finish();
+	return given_up;
+}
+
+/*
  * Sign what the active snapshot sees of the log, unless its newest checkpoint
  * is over all of it and under the present name.  *known is the newest that this
  * server signed before (size 0: none), and becomes the newest; outside, a note
@@ -294,9 +316,10 @@ pgcredit_checkpoint_sign(PgcreditCheckpoint *known, const char *outside)
 	pgcredit_log_key(origin, &key);
 	check_no_conflict(origin);
 	checkpoint.size = pgcredit_tree_end(tree);
-	if (known->size > 0)
+	/* what it signed under another name is of a log that was given up */
+	if (known->size > 0 && strcmp(known->origin, origin) == 0)
 		check_continues(tree, "the newest checkpoint that this server has signed", known->size, known->root);
-	if (outside != NULL)
+	if (outside != NULL && !was_given_up(outside, origin))
 	{
 		PgcreditCheckpoint published;
 

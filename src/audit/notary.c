@@ -176,6 +176,7 @@ answer_requests(uint64 asked, int sqlstate, const char *message, const PgcreditC
 	{
 		slot->signed_size = newest->size;
 		memcpy(slot->signed_root, newest->root, sizeof(slot->signed_root));
+		strlcpy(slot->signed_origin, newest->origin, sizeof(slot->signed_origin));
 		slot->signed_at = GetCurrentTimestamp();
 	}
 	LWLockRelease(SLOT_LOCK(my_slot));
@@ -195,20 +196,24 @@ sign(PgcreditCheckpoint *newest)
 {
 	AuditSlot  *slot = &pgcredit_audit.slots[my_slot];
 	const char *outside;
+	bool		made;
 
 	outside = pgcredit_publish_known();
 	memset(newest, 0, sizeof(PgcreditCheckpoint));
 	LWLockAcquire(SLOT_LOCK(my_slot), LW_SHARED);
 	newest->size = slot->signed_size;
 	memcpy(newest->root, slot->signed_root, sizeof(newest->root));
+	strlcpy(newest->origin, slot->signed_origin, sizeof(newest->origin));
 	LWLockRelease(SLOT_LOCK(my_slot));
 
 	SetCurrentStatementStartTimestamp();
 	StartTransactionCommand();
 	PushActiveSnapshot(GetTransactionSnapshot());
-	(void) pgcredit_checkpoint_sign(newest, outside);
+	made = pgcredit_checkpoint_sign(newest, outside);
 	PopActiveSnapshot();
 	CommitTransactionCommand();
+	if (!made)
+		pgcredit_publish_wait();
 	/* A commit that was told to go while it waited for a standby is not one. */
 	CHECK_FOR_INTERRUPTS();
 }

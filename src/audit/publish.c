@@ -6,7 +6,10 @@
 #include "postgres.h"
 
 #include "access/xact.h"
+#include "access/xlog.h"
 #include "executor/spi.h"
+#include "miscadmin.h"
+#include "replication/syncrep.h"
 #include "storage/fd.h"
 #include "utils/guc.h"
 #include "utils/memutils.h"
@@ -113,6 +116,20 @@ newest_note(void)
 }
 
 /*
+ * Wait until what is flushed is replicated, where that is asked for: a checkpoint
+ * stands in the table also when the wait of its commit was cut short, as by a
+ * crash.
+ */
+void
+pgcredit_publish_wait(void)
+{
+	HOLD_INTERRUPTS();
+	SyncRepWaitForLSN(GetFlushRecPtr(NULL), true);
+	RESUME_INTERRUPTS();
+	CHECK_FOR_INTERRUPTS();
+}
+
+/*
  * Give the newest checkpoint to pgcredit.checkpoint_command, each time that it
  * is another or has got another cosignature.  After a start it is given again.
  */
@@ -129,6 +146,7 @@ pgcredit_publish_deliver(void)
 	note = newest_note();
 	if (note != NULL && (delivered == NULL || strcmp(note, delivered) != 0))
 	{
+		pgcredit_publish_wait();
 		fflush(NULL);
 		pipe = OpenPipeStream(checkpoint_command, "w");
 		if (pipe == NULL)

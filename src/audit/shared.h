@@ -1,7 +1,7 @@
 /*
  * shared.h
  *		The audit room's shared memory, for the files that work on it:
- *		shared.c, queue.c, notary.c.
+ *		shared.c, queue.c, notary.c, verify_progress.c.
  *
  * Shared memory holds, once per cluster, a small header, an array of slots and
  * an array of waiters.  A slot belongs to a database and owns one ring; a
@@ -27,6 +27,7 @@
 
 #include "audit/audit_internal.h"
 #include "audit/stat.h"
+#include "audit/verify.h"
 #include "crypto/crypto.h"
 
 #define MAX_REQUESTS 32
@@ -57,13 +58,26 @@ typedef struct AuditSlot
 	char		sign_message[256];
 	uint64		signed_size;	/* newest checkpoint signed since the start, 0: none */
 	PgcreditMerkleHash signed_root;
+	char		signed_origin[PGCREDIT_NOTE_NAME_MAX + 1];	/* the name it was signed under */
 	TimestampTz signed_at;
 	char		origin[PGCREDIT_NOTE_NAME_MAX + 1]; /* it signs under this name; header lock
 											 * and slot lock to change */
 	ConditionVariable signed_cv;	/* has its own lock; told at each answer */
 
 	AuditStat	stat;			/* says itself what needs the lock */
+	VerifyMark	verified;		/* where the last credit.verify_log got to */
 } AuditSlot;
+
+/* What credit.verify_log of a backend is doing */
+typedef struct AuditVerify
+{
+	VerifyPhase phase;
+	int			pid;
+	Oid			dbid;
+	uint64		done;
+	uint64		total;
+	TimestampTz started;
+} AuditVerify;
 
 typedef struct AuditWaiter
 {
@@ -72,6 +86,7 @@ typedef struct AuditWaiter
 	int			outstanding;	/* items not answered yet */
 	int			sqlstate;		/* 0, or why one of them failed */
 	uint64		seq;			/* lowest sequence number among them */
+	AuditVerify verify;
 } AuditWaiter;
 
 typedef struct AuditHeader

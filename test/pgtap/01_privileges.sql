@@ -155,6 +155,28 @@ INSERT INTO expected SELECT trim(l), '.X...X.' FROM string_to_table($$
     credit.check_pack(jsonb)
     credit.target_status(text,date,credit.region_code)
 $$, E'\n') l WHERE trim(l) <> '';
+-- The log and its proofs: what they are of is not in them.
+INSERT INTO expected SELECT trim(l), '......X' FROM string_to_table($$
+    credit.consistency_proof(bigint,bigint)
+    credit.entry_bundle(bigint,integer)
+    credit.inclusion_proof(bigint,bigint)
+    credit.leaf_hash(text)
+    credit.log_root(bigint)
+    credit.log_size()
+    credit.tile(integer,bigint,integer)
+    credit.verify_log(bigint,bigint,boolean)
+    credit._verify_progress()
+$$, E'\n') l WHERE trim(l) <> '';
+-- Checkpoints: for whoever takes them out.
+INSERT INTO expected SELECT trim(l), '.X....X' FROM string_to_table($$
+    credit.add_cosignature(text,bigint)
+    credit.check_checkpoint(text)
+    credit.checkpoint()
+    credit.witness_request(bigint)
+    credit._witness_quorum()
+$$, E'\n') l WHERE trim(l) <> '';
+-- A subject is given its proof by the portal; the log's key is public.
+INSERT INTO expected VALUES ('credit.tlog_proof(bigint,bytea)', '.XX...X'), ('credit.log_vkey()', '.XXXXXX');
 -- Which key is in use; not the key.
 INSERT INTO expected SELECT trim(l), '.X....X' FROM string_to_table($$
     credit.key_id()
@@ -225,6 +247,14 @@ INSERT INTO expected SELECT trim(l), '.......' FROM string_to_table($$
     credit._auc_final(internal)
     credit._audit_note(jsonb)
     credit._audit_table(regclass)
+    credit._cosignatures(text,text[])
+    credit._log_vkey(text)
+    credit._note_text(text)
+    credit._own_note(text,text)
+    credit._published(bigint)
+    credit._restore_rows()
+    credit._sign_checkpoint()
+    credit._vkey_name(text,boolean)
     credit._base_kind(text,credit.uscc,boolean)
     credit._base_period(daterange,text,date)
     credit._canonical_json(jsonb)
@@ -369,6 +399,7 @@ INSERT INTO expected VALUES
     ('view credit.stat_audit',              '.r....r'),
     ('view credit.stat_audit_refusal',      '.r....r'),
     ('view credit.stat_audit_wait',         '.r....r'),
+    ('view credit.stat_progress_verify',    '......r'),
 -- Models are data; ratings are about subjects.
     ('table credit.model',                  '.r..rrr'),
     ('table credit.characteristic',         '.r..rrr'),

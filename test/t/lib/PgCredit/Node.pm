@@ -245,7 +245,7 @@ sub continues
 
 # Every committed write is numbered, numbers run from 1 (or "from" the first that is kept) without gap or double, an entry
 # says its own number, and the tree is over its bytes. With a "mark" of log_mark: what was in the log then is in it now,
-# byte for byte, and the checkpoint of now continues that of then.
+# byte for byte, and the checkpoint of now continues that of then. And credit.verify_log finds nothing.
 sub log_is_whole
 {
 	my ($node, $name, $db, %option) = @_;
@@ -267,7 +267,8 @@ sub log_is_whole
 		SELECT CASE WHEN encode(sha256(convert_to(coalesce(string_agg(entry, E'\\n' ORDER BY seq), ''), 'UTF8')), 'hex') = '$mark->{digest}'
 					THEN '' ELSE ', not what it was' END
 		  FROM credit.audit_entry WHERE seq <= $mark->{size}}) . continues($node, $mark->{checkpoint}, $db) if $mark;
-	return is($found, 'whole, 0 bad tiles, 0 bad numbers', "$name: the log is whole");
+	is($found, 'whole, 0 bad tiles, 0 bad numbers', "$name: the log is whole");
+	return is($node->safe_psql($db, q{SELECT concat_ws(' ', ok, problem, wrong_seq, detail) FROM credit.verify_log()}), 't', "$name: and is verified");
 }
 
 sub log_size

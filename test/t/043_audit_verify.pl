@@ -1,0 +1,86 @@
+# credit.verify_log beside a log in use: it is seen while it runs, can be cancelled and ended, and goes on from where it
+# was; it sees one state of the log, whatever is added meanwhile.
+
+use strict;
+use warnings;
+
+use FindBin;
+use lib "$FindBin::RealBin/lib";
+
+use IPC::Run qw(start);
+use PgCredit::Node;
+use PostgreSQL::Test::Cluster;
+use PostgreSQL::Test::Utils;
+use Test::More;
+
+my $node = new_node('verify', conf => "pgcredit.checkpoint_interval = 0\n");
+platform($node);
+$node->safe_psql('postgres', q{SELECT count(credit._audit_note(jsonb_build_object('kind', 'test', 'n', g))) FROM generate_series(1, 150000) g});
+$node->poll_query_until('postgres', 'SELECT count(*) = 0 FROM credit.audit_outbox');
+$node->safe_psql('postgres', 'SELECT credit.checkpoint()');
+my $size = $node->safe_psql('postgres', 'SELECT credit.log_size()');
+
+sub answer { return $node->safe_psql('postgres', "SELECT concat_ws(' ', ok, problem, entries, size) FROM credit.verify_log($_[0])"); }
+
+# Starts a verification and, when it is in the middle, does something to its backend. Returns what was seen of it, or ''
+# when it was too fast.
+sub interrupted
+{
+	my ($what, $arguments) = @_;
+	my ($out, $err) = ('', '');
+	my $run = start([ 'psql', '-XAtq', '-d', $node->connstr('postgres'), '-c', "SELECT ok FROM credit.verify_log($arguments)" ], '>', \$out, '2>', \$err);
+	my $seen = $node->safe_psql('postgres', qq{
+		DO \$\$
+		BEGIN
+			FOR turn IN 1 .. 20000 LOOP
+				PERFORM pg_sleep(0.001);
+				EXIT WHEN EXISTS (SELECT FROM credit.stat_progress_verify WHERE entries_done > 20000);
+			END LOOP;
+		END
+		\$\$;
+		SELECT concat_ws(' ', phase, datname, entries_done > 20000, entries_total, started < now(), $what(pid)) FROM credit.stat_progress_verify});
+	$run->finish;
+	return $err =~ /canceling|terminating|terminated/ ? $seen : '';
+}
+
+is(answer(''), "t $size $size", 'the whole log');
+foreach my $what ('pg_cancel_backend', 'pg_terminate_backend')
+{
+	my $seen = '';
+
+	foreach (1 .. 20)
+	{
+		$seen = interrupted($what, '') and last;
+	}
+	is($seen, "verifying entries postgres t $size t t", "$what: it was seen");
+	is($node->safe_psql('postgres', 'SELECT count(*) FROM credit.stat_progress_verify'), '0', "$what: it is seen no more");
+
+	# What comes before is not looked at again; that it was not exchanged is.
+	is($node->safe_psql('postgres', qq{SET session_replication_role = replica; BEGIN; UPDATE credit.audit_entry SET entry = entry || ' ' WHERE seq = 5;
+		SELECT concat_ws(' ', ok, entries, size) FROM credit.verify_log(resume => true); ROLLBACK}), "t $size $size", "$what: it goes on from there");
+	is(answer(''), "t $size $size", "$what: or from the beginning");
+	last if $what eq 'pg_terminate_backend';
+	is($node->safe_psql('postgres', qq{SET session_replication_role = replica; BEGIN; UPDATE credit.audit_node SET hashes = set_byte(hashes, 0, get_byte(hashes, 0) # 1);
+		SELECT problem FROM credit.verify_log(resume => true); ROLLBACK}), 'tile_changed', 'resumed on another tree: it is not the one verified before');
+}
+
+# Entries come in meanwhile.
+my $log = start([ 'psql', '-XAtq', '-d', $node->connstr('postgres'), '-c',
+	q{SELECT count(credit._audit_note(jsonb_build_object('kind', 'test', 'n', g))) FROM generate_series(1, 20000) g}, '-c', 'SELECT credit.checkpoint()' ], '>', \my $ignored);
+foreach (1 .. 5)
+{
+	like(answer(''), qr/^t \d+ \d+$/, 'beside a writer');
+}
+$log->finish;
+$node->poll_query_until('postgres', 'SELECT count(*) = 0 FROM credit.audit_outbox');
+like(answer('resume => true'), qr/^t (\d+) \1$/, 'resumed later: what came since');
+
+# A restart forgets where it was: then it is the whole log again.
+$node->restart;
+my $new = $node->safe_psql('postgres', 'SELECT credit.log_size()');
+is($node->safe_psql('postgres', q{SET session_replication_role = replica; BEGIN; UPDATE credit.audit_entry SET entry = entry || ' ' WHERE seq = 5;
+	SELECT concat_ws(' ', problem, wrong_seq) FROM credit.verify_log(resume => true); ROLLBACK}), 'entry_changed 5', 'restarted: from the beginning');
+is($node->safe_psql('postgres', "SELECT concat_ws(' ', ok, first_seq, last_seq = size, size >= $new) FROM credit.verify_log(first => 100000)"), 't 99841 t t', 'or from where one says');
+log_is_whole($node, 'at the end');
+$node->stop;
+done_testing();
