@@ -38,6 +38,7 @@
 #include "utils/wait_event.h"
 
 #include "audit/checkpoint.h"
+#include "audit/history.h"
 #include "audit/notary.h"
 #include "audit/shared.h"
 #include "core/core.h"
@@ -387,6 +388,7 @@ notary_loop(void)
 	{
 		TimestampTz now = GetCurrentTimestamp();
 		bool		due;
+		long		wait;
 
 		ResetLatch(MyLatch);
 		CHECK_FOR_INTERRUPTS();
@@ -405,11 +407,12 @@ notary_loop(void)
 		if (due || asked > done)
 			last = now;
 		one_turn(due || asked > done, asked);
+		wait = pgcredit_history_turn(my_slot, in_use);
 		pgstat_report_stat(false);
-		if (asked > done)
+		if (asked > done || wait == 0)
 			continue;
 		(void) WaitLatch(MyLatch, WL_LATCH_SET | WL_TIMEOUT | WL_EXIT_ON_PM_DEATH,
-						 TURN_MS, PG_WAIT_EXTENSION);
+						 Min(wait, TURN_MS), PG_WAIT_EXTENSION);
 	}
 }
 

@@ -15,6 +15,7 @@
 #include "utils/wait_event.h"
 
 #include "audit/audit_internal.h"
+#include "audit/list.h"
 #include "audit/notary.h"
 #include "core/core.h"
 #include "crypto/crypto.h"
@@ -114,22 +115,19 @@ check_can_record(PgcreditEntry *entries, int n)
 }
 
 /*
- * Hand n entries to the writer; pgcredit_audit_finish waits for them.  What the
- * backend does in between overlaps with the flush, and must not reach a client.
- * Entries that were begun are recorded even if they are not waited for.
+ * Put n items into the ring, waiting for room.
  */
-void
-pgcredit_audit_begin(PgcreditEntry *entries, int n)
+static void
+put_items(QueueKind kind, const PgcreditEntry *items, int n)
 {
 	uint64		ticket;
 	int			put = 0;
 
-	check_can_record(entries, n);
 	deadline = TimestampTzPlusMilliseconds(GetCurrentTimestamp(), audit_timeout_ms);
 	ticket = pgcredit_waiter_begin(n);
 	while (put < n)
 	{
-		int			sqlstate = pgcredit_queue_put(&entries[put], ticket);
+		int			sqlstate = pgcredit_queue_put(kind, &items[put], ticket);
 
 		if (sqlstate == 0)
 		{
@@ -142,6 +140,39 @@ pgcredit_audit_begin(PgcreditEntry *entries, int n)
 			pgcredit_queue_request_writer(MyDatabaseId);
 		wait_a_moment(sqlstate == ERRCODE_PGCREDIT_AUDIT_UNAVAILABLE ? 20L : 1L);
 	}
+}
+
+/*
+ * Hand n entries to the writer; pgcredit_audit_finish waits for them.  What the
+ * backend does in between overlaps with the flush, and must not reach a client.
+ * Entries that were begun are recorded even if they are not waited for.
+ */
+void
+pgcredit_audit_begin(PgcreditEntry *entries, int n)
+{
+	check_can_record(entries, n);
+	put_items(QUEUE_ENTRY, entries, n);
+}
+
+/*
+ * Return when rows of credit.audit_list are durable.  An entry that names a list
+ * is begun after that, so none is in the log that lacks a row.
+ */
+void
+pgcredit_audit_put_rows(const ListRow *rows, const StringInfoData *elements, int n)
+{
+	PgcreditEntry *items = palloc0(n * sizeof(PgcreditEntry));
+
+	check_can_record(NULL, 0);
+	for (int k = 0; k < n; k++)
+	{
+		items[k].prefix.data = (char *) &rows[k];
+		items[k].prefix.len = sizeof(ListRow);
+		items[k].suffix = elements[k];
+	}
+	put_items(QUEUE_LIST_ROW, items, n);
+	(void) pgcredit_audit_finish();
+	pfree(items);
 }
 
 /*

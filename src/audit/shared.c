@@ -190,6 +190,7 @@ pgcredit_queue_claim(Oid dbid)
 		pgcredit_audit.slots[i].outbox = true; /* rows may be left from before */
 		pgcredit_audit.slots[i].head = pgcredit_audit.slots[i].tail = 0;
 		pgcredit_audit.slots[i].pending = 0;
+		pgcredit_audit.slots[i].bulk = 0;
 		claimed = true;
 	}
 	LWLockRelease(SLOT_LOCK(i));
