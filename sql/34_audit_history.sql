@@ -74,5 +74,18 @@ CREATE TRIGGER only_written BEFORE INSERT ON credit.audit_history_state
 CREATE TRIGGER only_restored BEFORE INSERT ON credit.audit_list
     FOR EACH STATEMENT EXECUTE FUNCTION credit._restore_rows();
 
+CREATE FUNCTION credit.listed(seq bigint)
+    RETURNS TABLE (index bigint, element bytea, token bytea, consents bigint[], unknown bigint)
+    AS 'MODULE_PATHNAME', 'pgcredit_listed' LANGUAGE C STABLE STRICT PARALLEL SAFE ROWS 1000;
+COMMENT ON FUNCTION credit.listed(bigint) IS
+    'elements of the list that an entry of an access to many has: element 0 is the access, then subjects by the first 16 bytes of their token, or ids that do not exist (批量查询主体清单)';
+
+CREATE FUNCTION credit.list_proof(seq bigint, token text, OUT element bytea, OUT index bigint, OUT size bigint, OUT proof bytea[])
+    AS 'MODULE_PATHNAME', 'pgcredit_list_proof' LANGUAGE C STABLE STRICT PARALLEL SAFE;
+COMMENT ON FUNCTION credit.list_proof(bigint, text) IS
+    'element of a subject in the list of an entry, and the hashes that prove it to the entry''s member "list": RFC 6962 (清单存在性证明)';
+
+REVOKE ALL ON FUNCTION credit.listed(bigint), credit.list_proof(bigint, text) FROM PUBLIC;
+GRANT EXECUTE ON FUNCTION credit.listed(bigint), credit.list_proof(bigint, text) TO credit_auditor;
 REVOKE ALL ON credit.audit_history, credit.audit_descriptor, credit.audit_bulk, credit.audit_history_state,
     credit.audit_list FROM PUBLIC;

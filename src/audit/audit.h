@@ -94,6 +94,18 @@ extern uint64 pgcredit_audit_end(void);
 extern int	pgcredit_history_page(Snapshot snapshot, uint64 end, const char *token, int64 before,
 								  int most, PgcreditHistoryLine **lines);
 
+/* What a subject takes away of an entry that names it. */
+typedef struct PgcreditListProof
+{
+	text	   *entry;
+	bytea	   *element;		/* of the entry's list, or NULL when it has none */
+	int64		index;			/* of the element, from 0 */
+	int64		size;			/* of the list, in elements */
+	ArrayType  *path;			/* bytea[] */
+} PgcreditListProof;
+
+extern bool pgcredit_history_proof(Snapshot snapshot, int64 seq, const char *token, PgcreditListProof *proof);
+
 /* Deletes what is derived of dropped entries, see history.c. */
 extern void pgcredit_history_drop(int64 upto);
 

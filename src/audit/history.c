@@ -99,6 +99,7 @@ pgcredit_history_parse(PgcreditSpan entry, HistoryEntry *parsed, StringInfo memb
 	int			next = 0;
 	int			step;
 	bool		timed = false;
+	bool		listed = false;
 	bool		of_subjects = false;
 
 	memset(parsed, 0, sizeof(HistoryEntry));
@@ -112,7 +113,7 @@ pgcredit_history_parse(PgcreditSpan entry, HistoryEntry *parsed, StringInfo memb
 		else if (pgcredit_span_is(name, "subjects"))
 			parsed->subjects = value;
 		else if (pgcredit_span_is(name, "list"))
-			parsed->has_list = pgcredit_span_base64url(value, parsed->list.data, UUID_LEN);
+			listed = pgcredit_span_base64url(value, parsed->list.data, UUID_LEN);
 		else if (pgcredit_span_is(name, "listed"))
 			of_subjects = pgcredit_span_is(value, "\"subjects\"");
 		for (int k = next; k < lengthof(described); k++)
@@ -127,8 +128,27 @@ pgcredit_history_parse(PgcreditSpan entry, HistoryEntry *parsed, StringInfo memb
 		}
 	}
 	appendStringInfoChar(members, '}');
-	parsed->has_list &= of_subjects;
+	parsed->has_list = listed && of_subjects;
+	parsed->has_unknown_list = listed && !of_subjects;
 	return step == 0 && timed;
+}
+
+/*
+ * Is the token among these?
+ */
+bool
+pgcredit_history_names(PgcreditSpan subjects, const char *token)
+{
+	PgcreditScan scan;
+	PgcreditSpan subject;
+
+	if (subjects.at == NULL || !pgcredit_scan_array(&scan, subjects))
+		return false;
+	while (pgcredit_scan_element(&scan, &subject) > 0)
+		if (subject.len == PGCREDIT_TOKEN_LEN + 2 &&
+			memcmp(subject.at + 1, token, PGCREDIT_TOKEN_LEN) == 0)
+			return true;
+	return false;
 }
 
 /*

@@ -43,11 +43,13 @@ typedef struct HistoryEntry
 {
 	TimestampTz recorded;
 	PgcreditSpan subjects;		/* an array of tokens; at is NULL without any */
-	bool		has_list;
+	bool		has_list;		/* subjects in a list */
+	bool		has_unknown_list;	/* ids in a list */
 	pg_uuid_t	list;
 } HistoryEntry;
 
 extern bool pgcredit_history_parse(PgcreditSpan entry, HistoryEntry *parsed, StringInfo members);
+extern bool pgcredit_history_names(PgcreditSpan subjects, const char *token);
 extern int64 pgcredit_history_upto(Snapshot snapshot);
 
 /* Lists that entries name, by their id: a hash table of pg_uuid_t. */

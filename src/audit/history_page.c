@@ -217,21 +217,6 @@ contains(PgcreditSpan where, const char *what, Size len)
 	return false;
 }
 
-static bool
-names_subject(const HistoryPage *page, PgcreditSpan subjects)
-{
-	PgcreditScan scan;
-	PgcreditSpan subject;
-
-	if (subjects.at == NULL || !pgcredit_scan_array(&scan, subjects))
-		return false;
-	while (pgcredit_scan_element(&scan, &subject) > 0)
-		if (subject.len == PGCREDIT_TOKEN_LEN + 2 &&
-			memcmp(subject.at + 1, page->token, PGCREDIT_TOKEN_LEN) == 0)
-			return true;
-	return false;
-}
-
 /*
  * Add the entry if it names the subject.  Most do not have the bytes of the
  * token, nor a list, and are not looked at further.
@@ -252,7 +237,7 @@ look_at_entry(HistoryPage *page, int64 seq, PgcreditSpan entry)
 	initStringInfo(&members);
 	if (!pgcredit_history_parse(entry, &parsed, &members))
 		return;
-	if (!names_subject(page, parsed.subjects))
+	if (!pgcredit_history_names(parsed.subjects, page->token))
 	{
 		listed = parsed.has_list && pgcredit_list_has(page->snapshot, &parsed.list, &page->key);
 		if (!listed)

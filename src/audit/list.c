@@ -151,8 +151,8 @@ by_key(const void *a, const void *b)
  * Hash of a perfect subtree for pgcredit_merkle_*, which ask for no leaf twice:
  * the hashes, arg, are used up.
  */
-static bool
-fold_leaves(void *arg, unsigned int height, uint64_t index, PgcreditMerkleHash out)
+bool
+pgcredit_list_fold(void *arg, unsigned int height, uint64 index, PgcreditMerkleHash out)
 {
 	PgcreditMerkleHash *hashes = arg;
 
@@ -173,7 +173,7 @@ sort_and_hash(PgcreditList *list, PgcreditMerkleHash root)
 	pgcredit_merkle_leaf(list->header, sizeof(list->header), hashes[0]);
 	for (int k = 0; k < list->n; k++)
 		pgcredit_merkle_leaf(list->bytes.data + list->elements[k].at, list->elements[k].len, hashes[k + 1]);
-	if (!pgcredit_merkle_root(n, fold_leaves, hashes, root))
+	if (!pgcredit_merkle_root(n, pgcredit_list_fold, hashes, root))
 		elog(ERROR, "could not compute the root of a list");
 	pfree(hashes);
 }
@@ -265,26 +265,45 @@ take_number(const char **at, const char *end)
 }
 
 /*
- * The element at "at": its length and key.
+ * Read the element at "at"; raises data_corrupted when there is none.
  */
-static int
-element_at(const char *at, const char *end, bool unknown, pg_uuid_t *key)
+void
+pgcredit_list_element(const char *at, const char *end, ListElementKind kind, ListElement *element)
 {
 	const char *p = at + UUID_LEN;
+	uint64		n;
+	uint64		id;
 
-	if (unknown)
+	element->kind = kind;
+	element->at = at;
+	element->n_consents = 0;
+	switch (kind)
 	{
-		if (end - at < (ptrdiff_t) sizeof(uint64))
-			list_corrupted();
-		unknown_key(key, at);
-		return sizeof(uint64);
+		case LIST_HEADER:
+			memset(&element->key, 0, sizeof(pg_uuid_t));
+			element->len = end - at;
+			return;
+		case LIST_ID:
+			element->len = sizeof(uint64);
+			if (end - at < element->len)
+				list_corrupted();
+			unknown_key(&element->key, at);
+			memcpy(&id, at, sizeof(id));
+			element->id = (int64) pg_ntoh64(id);
+			return;
+		case LIST_SUBJECT:
+			break;
 	}
 	if (end - at <= UUID_LEN)
 		list_corrupted();
-	memcpy(key->data, at, UUID_LEN);
-	for (uint64 n = take_number(&p, end); n > 0; n--)
-		(void) take_number(&p, end);
-	return p - at;
+	memcpy(element->key.data, at, UUID_LEN);
+	n = take_number(&p, end);
+	if (n > LIST_CONSENTS_MAX)
+		list_corrupted();
+	for (uint64 k = 0; k < n; k++)
+		element->consents[k] = (int64) take_number(&p, end);
+	element->n_consents = (int) n;
+	element->len = p - at;
 }
 
 /*
@@ -315,10 +334,11 @@ pgcredit_list_has(Snapshot snapshot, const pg_uuid_t *list, const pg_uuid_t *key
 			at = end;
 		while (at < end && !found)
 		{
-			pg_uuid_t	here;
+			ListElement element;
 
-			at += element_at(at, end, false, &here);
-			found = memcmp(here.data, key->data, UUID_LEN) == 0;
+			pgcredit_list_element(at, end, LIST_SUBJECT, &element);
+			found = memcmp(element.key.data, key->data, UUID_LEN) == 0;
+			at += element.len;
 		}
 	}
 	pgcredit_seek_end(&seek);

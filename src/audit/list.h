@@ -19,6 +19,7 @@
 #include "utils/uuid.h"
 
 #include "audit/audit.h"
+#include "crypto/crypto.h"
 
 /* Columns, from 1 */
 #define LIST_LIST 1
@@ -30,6 +31,8 @@
 /* Bytes of elements in a row, which must fit a page; and the longest element. */
 #define LIST_ROW 6000
 #define LIST_ELEMENT_MAX 1500
+/* Consents of an element: a category each at most. */
+#define LIST_CONSENTS_MAX 127
 
 /* A row as it goes through the ring; its elements follow. */
 typedef struct ListRow
@@ -38,6 +41,27 @@ typedef struct ListRow
 	pg_uuid_t	first;
 } ListRow;
 
+typedef enum ListElementKind
+{
+	LIST_HEADER,
+	LIST_SUBJECT,
+	LIST_ID
+} ListElementKind;
+
+/* An element, read. */
+typedef struct ListElement
+{
+	ListElementKind kind;
+	const char *at;				/* its bytes, which are what is hashed */
+	int			len;
+	pg_uuid_t	key;			/* where it stands in the order */
+	int			n_consents;
+	int64		consents[LIST_CONSENTS_MAX];
+	int64		id;
+} ListElement;
+
+extern void pgcredit_list_element(const char *at, const char *end, ListElementKind kind, ListElement *element);
+extern bool pgcredit_list_fold(void *hashes, unsigned int height, uint64 index, PgcreditMerkleHash out);
 extern bool pgcredit_list_has(Snapshot snapshot, const pg_uuid_t *list, const pg_uuid_t *key);
 extern int64 pgcredit_list_drop(const pg_uuid_t *list);
 extern int64 pgcredit_list_clean(void);

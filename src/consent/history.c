@@ -25,6 +25,7 @@
 #include "core/core.h"
 
 PG_FUNCTION_INFO_V1(pgcredit_access_history);
+PG_FUNCTION_INFO_V1(pgcredit_history_proof_sql);
 
 #define MOST_LINES 1000
 
@@ -67,7 +68,7 @@ pgcredit_subject_salt(int64 subject_id, Snapshot snapshot)
  * the id that was asked for when there is no such subject.
  */
 static void
-record_look(int64 subject_id, const char *token)
+record_look(int64 subject_id, const char *token, const char *operation)
 {
 	PgcreditEntry entry;
 
@@ -78,6 +79,8 @@ record_look(int64 subject_id, const char *token)
 	pgcredit_json_time(&entry.prefix, GetCurrentTimestamp());
 	pgcredit_json_name(&entry.prefix, "kind");
 	pgcredit_json_string(&entry.prefix, "history");
+	pgcredit_json_name(&entry.prefix, "operation");
+	pgcredit_json_string(&entry.prefix, operation);
 	pgcredit_entry_middle(&entry);
 	pgcredit_json_name(&entry.suffix, "session_user");
 	pgcredit_json_string(&entry.suffix, GetUserNameFromId(GetSessionUserId(), false));
@@ -93,6 +96,17 @@ record_look(int64 subject_id, const char *token)
 	}
 	pgcredit_entry_end(&entry);
 	pgcredit_audit_begin(&entry, 1);
+}
+
+static void no_such_subject(int64 subject_id) pg_attribute_noreturn();
+
+static void
+no_such_subject(int64 subject_id)
+{
+	ereport(ERROR,
+			(errcode(ERRCODE_NO_DATA),
+			 errmsg("subject " INT64_FORMAT " does not exist", subject_id),
+			 errhint("The look is in the log all the same.")));
 }
 
 static void
@@ -169,14 +183,56 @@ pgcredit_access_history(PG_FUNCTION_ARGS)
 	end = pgcredit_audit_end();
 	salt = pgcredit_subject_salt(subject_id, GetActiveSnapshot());
 	token = salt ? pgcredit_subject_token(subject_id, salt) : NULL;
-	record_look(subject_id, token);
+	record_look(subject_id, token, "list");
 	n = token ? pgcredit_history_page(GetActiveSnapshot(), end, token, before, most, &lines) : 0;
 	PopActiveSnapshot();
 	(void) pgcredit_audit_finish();
 	if (token == NULL)
-		ereport(ERROR,
-				(errcode(ERRCODE_NO_DATA),
-				 errmsg("subject " INT64_FORMAT " does not exist", subject_id)));
+		no_such_subject(subject_id);
 	put_lines(fcinfo, lines, n);
 	return (Datum) 0;
+}
+
+/*
+ * credit.history_proof(subject bigint, seq bigint): an entry that names the
+ * subject, to take away: its bytes, and where it has a list, the subject's
+ * element of that and the proof.  02000 when there is no such subject, or the
+ * entry does not name it; what a read raises when the look cannot be recorded.
+ */
+Datum
+pgcredit_history_proof_sql(PG_FUNCTION_ARGS)
+{
+	int64		subject_id = PG_GETARG_INT64(0);
+	int64		seq = PG_GETARG_INT64(1);
+	bytea	   *salt;
+	char	   *token;
+	bool		found;
+	PgcreditListProof proof;
+	TupleDesc	desc;
+	Datum		values[5];
+	bool		nulls[5];
+
+	if (get_call_result_type(fcinfo, NULL, &desc) != TYPEFUNC_COMPOSITE)
+		elog(ERROR, "return type must be a row type");
+	PushActiveSnapshot(GetLatestSnapshot());
+	salt = pgcredit_subject_salt(subject_id, GetActiveSnapshot());
+	token = salt ? pgcredit_subject_token(subject_id, salt) : NULL;
+	record_look(subject_id, token, "proof");
+	found = token && pgcredit_history_proof(GetActiveSnapshot(), seq, token, &proof);
+	PopActiveSnapshot();
+	(void) pgcredit_audit_finish();
+	if (token == NULL)
+		no_such_subject(subject_id);
+	if (!found)
+		ereport(ERROR,
+				(errcode(ERRCODE_NO_DATA),
+				 errmsg("entry " INT64_FORMAT " does not name subject " INT64_FORMAT, seq, subject_id)));
+	memset(nulls, proof.element == NULL, sizeof(nulls));
+	nulls[0] = false;
+	values[0] = PointerGetDatum(proof.entry);
+	values[1] = PointerGetDatum(proof.element);
+	values[2] = Int64GetDatum(proof.index);
+	values[3] = Int64GetDatum(proof.size);
+	values[4] = PointerGetDatum(proof.path);
+	return HeapTupleGetDatum(heap_form_tuple(BlessTupleDesc(desc), values, nulls));
 }
