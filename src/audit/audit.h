@@ -89,10 +89,21 @@ typedef struct PgcreditHistoryLine
 	const PgcreditDescription *what;
 } PgcreditHistoryLine;
 
-/* An upper bound of what is in the log; 0 when it is not known. */
-extern uint64 pgcredit_audit_end(void);
-extern int	pgcredit_history_page(Snapshot snapshot, uint64 end, const char *token, int64 before,
-								  int most, PgcreditHistoryLine **lines);
+/*
+ * Where the log and its history end, without reading either: one is asked before
+ * a snapshot is taken, the other after.
+ */
+typedef struct PgcreditLogMark
+{
+	uint64		end;			/* no entry after it is seen; 0: not known */
+	uint64		indexed;		/* these are all in the history; 0: not known */
+	uint64		restores;
+} PgcreditLogMark;
+
+extern void pgcredit_mark_before_snapshot(PgcreditLogMark *mark);
+extern void pgcredit_mark_after_snapshot(PgcreditLogMark *mark);
+extern int	pgcredit_history_page(Snapshot snapshot, const PgcreditLogMark *mark, const char *token,
+								  int64 before, int most, PgcreditHistoryLine **lines);
 
 /* What a subject takes away of an entry that names it. */
 typedef struct PgcreditListProof

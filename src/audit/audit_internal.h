@@ -54,6 +54,7 @@ extern void pgcredit_queue_answer(const QueueItem *item, uint64 seq, int sqlstat
 extern void pgcredit_queue_count(int slot, int64 entries, int64 bytes);
 extern uint64 pgcredit_queue_end(int slot);
 extern void pgcredit_queue_set_end(int slot, uint64 end);
+extern void pgcredit_queue_set_indexed(int slot, uint64 indexed, const PgcreditLogMark *mark);
 extern void pgcredit_queue_forget_end(Oid dbid);
 
 /* queue.c, the launcher's side */

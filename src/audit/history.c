@@ -411,12 +411,13 @@ take_entries(Indexing *ix, Relation rel, int64 from)
  * One transaction of work; returns whether more is left.
  */
 static bool
-index_some(void)
+index_some(int slot)
 {
 	Indexing	ix;
 	Relation	rel;
 	int64		from;
 	bool		more;
+	PgcreditLogMark mark;
 
 	SetCurrentStatementStartTimestamp();
 	StartTransactionCommand();
@@ -424,7 +425,8 @@ index_some(void)
 	(void) set_config_option("synchronous_commit", "off", PGC_SUSET, PGC_S_SESSION,
 							 GUC_ACTION_LOCAL, true, 0, false);
 	rel = table_open(pgcredit_relation_oid("audit_entry", false), RowExclusiveLock);
-	PushActiveSnapshot(GetTransactionSnapshot());
+	pgcredit_mark_before_snapshot(&mark);
+	PushActiveSnapshot(GetLatestSnapshot());
 	memset(&ix, 0, sizeof(ix));
 	ix.snapshot = GetActiveSnapshot();
 	ix.size = 1024;
@@ -444,6 +446,7 @@ index_some(void)
 	PopActiveSnapshot();
 	CommitTransactionCommand();
 	indexed = ix.last;
+	pgcredit_queue_set_indexed(slot, (uint64) indexed, &mark);
 	return more;
 }
 
@@ -563,7 +566,7 @@ pgcredit_history_turn(int slot, bool in_use)
 	{
 		int64		before = indexed;
 
-		if (index_some())
+		if (index_some(slot))
 			wait = 0;
 		else if (indexed != before)
 			wait = SOON_MS;

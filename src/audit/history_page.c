@@ -390,14 +390,14 @@ by_newest(const void *a, const void *b)
 /*
  * The newest "most" entries before "before" that name the subject with this
  * token, newest first; returns how many.  *lines is palloc'd; what they point to
- * lives until the next call.  Asks for no right: the caller decides.  "end" is
- * what pgcredit_audit_end said after the snapshot was taken.
+ * lives until the next call.  Asks for no right: the caller decides.  The mark is
+ * of the snapshot.
  */
 int
-pgcredit_history_page(Snapshot snapshot, uint64 end, const char *token, int64 before, int most,
-					  PgcreditHistoryLine **lines)
+pgcredit_history_page(Snapshot snapshot, const PgcreditLogMark *mark, const char *token,
+					  int64 before, int most, PgcreditHistoryLine **lines)
 {
-	int64		upto = pgcredit_history_upto(snapshot);
+	int64		upto = mark->indexed > 0 ? (int64) mark->indexed : pgcredit_history_upto(snapshot);
 	int64		indexed_before = Min(before, upto + 1);
 	int			fresh;
 	int			n_indexed;
@@ -414,7 +414,7 @@ pgcredit_history_page(Snapshot snapshot, uint64 end, const char *token, int64 be
 		elog(ERROR, "\"%s\" is no token", token);
 	hold_descriptions();
 
-	if (before > upto + 1 && (end == 0 || end > (uint64) upto))
+	if (before > upto + 1 && (mark->end == 0 || mark->end > (uint64) upto))
 		take_unindexed(&page, upto, before);
 	fresh = page.n;
 	take_indexed(&page, indexed_before);

@@ -269,19 +269,70 @@ pgcredit_queue_end(int i)
 	return end;
 }
 
-uint64
-pgcredit_audit_end(void)
+/*
+ * The notary says after its commit how far the history goes, unless there was a
+ * restore since the mark, which it took under its lock.
+ */
+void
+pgcredit_queue_set_indexed(int i, uint64 indexed, const PgcreditLogMark *mark)
+{
+	LWLockAcquire(SLOT_LOCK(i), LW_EXCLUSIVE);
+	if (pgcredit_audit.slots[i].restores == mark->restores)
+		pgcredit_audit.slots[i].indexed = indexed;
+	LWLockRelease(SLOT_LOCK(i));
+}
+
+static void
+read_mark(PgcreditLogMark *mark)
 {
 	int			i = pgcredit_audit.header ? pgcredit_slot_find(MyDatabaseId, false) : -1;
 
-	return i < 0 ? 0 : pgcredit_queue_end(i);
+	memset(mark, 0, sizeof(PgcreditLogMark));
+	if (i < 0)
+		return;
+	LWLockAcquire(SLOT_LOCK(i), LW_SHARED);
+	if (pgcredit_audit.slots[i].dbid == MyDatabaseId)
+	{
+		mark->end = pgcredit_audit.slots[i].end;
+		mark->indexed = pgcredit_audit.slots[i].indexed;
+		mark->restores = pgcredit_audit.slots[i].restores;
+	}
+	LWLockRelease(SLOT_LOCK(i));
 }
 
+/*
+ * What the history covers is asked before the snapshot, which then sees it; where
+ * the log ends after it.  A restore in between makes both unknown.
+ */
+void
+pgcredit_mark_before_snapshot(PgcreditLogMark *mark)
+{
+	read_mark(mark);
+}
+
+void
+pgcredit_mark_after_snapshot(PgcreditLogMark *mark)
+{
+	PgcreditLogMark now;
+
+	read_mark(&now);
+	mark->end = now.end;
+	if (mark->restores != now.restores)
+		mark->end = mark->indexed = 0;
+}
+
+/*
+ * Somebody else than the writer is about to add entries.
+ */
 void
 pgcredit_queue_forget_end(Oid dbid)
 {
 	int			i = pgcredit_audit.header ? pgcredit_slot_find(dbid, false) : -1;
 
-	if (i >= 0)
-		pgcredit_queue_set_end(i, 0);
+	if (i < 0)
+		return;
+	LWLockAcquire(SLOT_LOCK(i), LW_EXCLUSIVE);
+	pgcredit_audit.slots[i].end = pgcredit_audit.slots[i].indexed = 0;
+	pgcredit_audit.slots[i].restores++;
+	LWLockRelease(SLOT_LOCK(i));
 }

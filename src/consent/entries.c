@@ -46,6 +46,18 @@ typedef struct Gathering
 	List	   *in_order;		/* of EntryGroup, as they were met */
 } Gathering;
 
+/*
+ * A word of the caller as the log has it: a code, or "?" for what can be none.
+ * The caller was told in full; the log keeps no names that somebody typed in the
+ * place of a code.
+ */
+static const char *
+word_for_log(const char *word)
+{
+	return strspn(word, "abcdefghijklmnopqrstuvwxyz_0123456789") == strlen(word) &&
+		word[0] >= 'a' && word[0] <= 'z' ? word : "?";
+}
+
 static void
 append_code_list(StringInfo buf, const Request *request, const CategorySet *columns)
 {
@@ -59,7 +71,7 @@ append_code_list(StringInfo buf, const Request *request, const CategorySet *colu
 		if (!first)
 			appendStringInfoChar(buf, ',');
 		first = false;
-		pgcredit_json_string(buf, request->category_codes[c]);
+		pgcredit_json_string(buf, word_for_log(request->category_codes[c]));
 	}
 	appendStringInfoChar(buf, ']');
 }
@@ -194,7 +206,7 @@ build_entry(const Request *request, const EntryGroup *group, int number, Pgcredi
 		pgcredit_json_string(&entry->prefix, listed);
 	}
 	pgcredit_json_name(&entry->prefix, "purpose");
-	pgcredit_json_string(&entry->prefix, request->purpose);
+	pgcredit_json_string(&entry->prefix, word_for_log(request->purpose));
 	if (!granted)
 	{
 		pgcredit_json_name(&entry->prefix, "reason");

@@ -164,7 +164,7 @@ pgcredit_access_history(PG_FUNCTION_ARGS)
 	int			most = PG_ARGISNULL(2) ? 50 : PG_GETARG_INT32(2);
 	bytea	   *salt;
 	char	   *token;
-	uint64		end;
+	PgcreditLogMark mark;
 	int			n;
 	PgcreditHistoryLine *lines;
 
@@ -179,12 +179,13 @@ pgcredit_access_history(PG_FUNCTION_ARGS)
 				 errhint("Ask for the next page with \"before\", the lowest number of the last one.")));
 	subject_id = PG_GETARG_INT64(0);
 
+	pgcredit_mark_before_snapshot(&mark);
 	PushActiveSnapshot(GetLatestSnapshot());
-	end = pgcredit_audit_end();
+	pgcredit_mark_after_snapshot(&mark);
 	salt = pgcredit_subject_salt(subject_id, GetActiveSnapshot());
 	token = salt ? pgcredit_subject_token(subject_id, salt) : NULL;
 	record_look(subject_id, token, "list");
-	n = token ? pgcredit_history_page(GetActiveSnapshot(), end, token, before, most, &lines) : 0;
+	n = token ? pgcredit_history_page(GetActiveSnapshot(), &mark, token, before, most, &lines) : 0;
 	PopActiveSnapshot();
 	(void) pgcredit_audit_finish();
 	if (token == NULL)
