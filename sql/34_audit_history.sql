@@ -27,8 +27,10 @@ CREATE TABLE credit.audit_bulk (
     seq        bigint PRIMARY KEY,
     list       uuid NOT NULL,
     recorded   timestamptz NOT NULL,
-    descriptor integer NOT NULL
+    descriptor integer NOT NULL,
+    unknown    boolean NOT NULL
 );
+COMMENT ON COLUMN credit.audit_bulk.unknown IS 'the list has ids that do not exist, and no subject';
 COMMENT ON TABLE credit.audit_bulk IS 'entries whose subjects stand in credit.audit_list (批量查询条目)';
 COMMENT ON COLUMN credit.audit_bulk.list IS 'as in credit.audit_list';
 

@@ -42,7 +42,6 @@
 #define LATER_MS 1000L
 /* Look even when shared memory says that there is nothing. */
 #define LOOK_MS 10000
-#define CLEAN_MS (10 * 60 * 1000)
 #define DESCRIPTORS_HELD 100000
 
 /* Members that make a descriptor, in their order; few combinations exist. */
@@ -300,6 +299,7 @@ add_bulk(Indexing *ix, int64 seq, const HistoryEntry *parsed, int32 descriptor)
 	slot->tts_values[BULK_LIST - 1] = UUIDPGetDatum(list);
 	slot->tts_values[BULK_RECORDED - 1] = TimestampTzGetDatum(parsed->recorded);
 	slot->tts_values[BULK_DESCRIPTOR - 1] = Int32GetDatum(descriptor);
+	slot->tts_values[BULK_UNKNOWN - 1] = BoolGetDatum(parsed->has_unknown_list);
 }
 
 /*
@@ -316,10 +316,10 @@ index_entry(Indexing *ix, int64 seq, PgcreditSpan entry, StringInfo members)
 
 	resetStringInfo(members);
 	if (!pgcredit_history_parse(entry, &parsed, members) ||
-		(parsed.subjects.at == NULL && !parsed.has_list))
+		(parsed.subjects.at == NULL && !parsed.has_list && !parsed.has_unknown_list))
 		return;
 	descriptor = descriptor_id(ix, members);
-	if (parsed.has_list)
+	if (parsed.has_list || parsed.has_unknown_list)
 		add_bulk(ix, seq, &parsed, descriptor);
 	if (parsed.subjects.at == NULL || !pgcredit_scan_array(&scan, parsed.subjects))
 		return;
@@ -424,6 +424,12 @@ index_some(int slot)
 	/* What is derived can be lost in a crash: no reader's flush waits for it. */
 	(void) set_config_option("synchronous_commit", "off", PGC_SUSET, PGC_S_SESSION,
 							 GUC_ACTION_LOCAL, true, 0, false);
+	/*
+	 * Give way at once to who wants the tables for itself, as DROP EXTENSION does,
+	 * and before its deadlock_timeout: it would be told of a deadlock.
+	 */
+	(void) set_config_option("lock_timeout", "100ms", PGC_SUSET, PGC_S_SESSION,
+							 GUC_ACTION_LOCAL, true, 0, false);
 	rel = table_open(pgcredit_relation_oid("audit_entry", false), RowExclusiveLock);
 	pgcredit_mark_before_snapshot(&mark);
 	PushActiveSnapshot(GetLatestSnapshot());
@@ -448,99 +454,6 @@ index_some(int slot)
 	indexed = ix.last;
 	pgcredit_queue_set_indexed(slot, (uint64) indexed, &mark);
 	return more;
-}
-
-/* ---------------------------------------------------------------------------
- * What is not needed any more
- * ---------------------------------------------------------------------------
- */
-
-/*
- * Entries up to "upto" are dropped by the retention policy: so is what is
- * derived of them, and their lists.  In the caller's transaction, which holds
- * ShareRowExclusiveLock or more on credit.audit_entry, so that the notary is not
- * in the middle of them.  Reads all of credit.audit_history.  Entries that were
- * not indexed yet are not to be dropped: raises object_not_in_prerequisite_state.
- */
-void
-pgcredit_history_drop(int64 upto)
-{
-	Relation	rel;
-	TableScanDesc scan;
-	TupleTableSlot *slot;
-	bool		isnull;
-
-	PushActiveSnapshot(GetLatestSnapshot());
-	if (pgcredit_history_upto(GetActiveSnapshot()) < upto)
-		ereport(ERROR,
-				(errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
-				 errmsg("entries up to " INT64_FORMAT " are not indexed yet", upto),
-				 errhint("The notary is still at work; try again.")));
-	rel = table_open(pgcredit_relation_oid("audit_bulk", false), RowExclusiveLock);
-	scan = table_beginscan(rel, GetActiveSnapshot(), 0, NULL);
-	slot = table_slot_create(rel, NULL);
-	while (table_scan_getnextslot(scan, ForwardScanDirection, slot))
-	{
-		if (DatumGetInt64(slot_getattr(slot, BULK_SEQ, &isnull)) > upto)
-			continue;
-		(void) pgcredit_list_drop(DatumGetUUIDP(slot_getattr(slot, BULK_LIST, &isnull)));
-		simple_table_tuple_delete(rel, &slot->tts_tid, GetActiveSnapshot());
-	}
-	ExecDropSingleTupleTableSlot(slot);
-	table_endscan(scan);
-	table_close(rel, NoLock);
-
-	rel = table_open(pgcredit_relation_oid("audit_history", false), RowExclusiveLock);
-	scan = table_beginscan(rel, GetActiveSnapshot(), 0, NULL);
-	slot = table_slot_create(rel, NULL);
-	while (table_scan_getnextslot(scan, ForwardScanDirection, slot))
-	{
-		CHECK_FOR_INTERRUPTS();
-		if (DatumGetInt64(slot_getattr(slot, HISTORY_SEQ, &isnull)) <= upto)
-			simple_table_tuple_delete(rel, &slot->tts_tid, GetActiveSnapshot());
-	}
-	ExecDropSingleTupleTableSlot(slot);
-	table_endscan(scan);
-	table_close(rel, NoLock);
-	PopActiveSnapshot();
-}
-
-HTAB *
-pgcredit_history_lists(Snapshot snapshot)
-{
-	HASHCTL		ctl = {.keysize = sizeof(pg_uuid_t),.entrysize = sizeof(pg_uuid_t),.hcxt = CurrentMemoryContext};
-	HTAB	   *lists = hash_create("lists of the log", 256, &ctl, HASH_ELEM | HASH_BLOBS | HASH_CONTEXT);
-	Relation	rel = table_open(pgcredit_relation_oid("audit_bulk", false), AccessShareLock);
-	TableScanDesc scan = table_beginscan(rel, snapshot, 0, NULL);
-	TupleTableSlot *slot = table_slot_create(rel, NULL);
-	bool		isnull;
-
-	while (table_scan_getnextslot(scan, ForwardScanDirection, slot))
-		(void) hash_search(lists, DatumGetUUIDP(slot_getattr(slot, BULK_LIST, &isnull)), HASH_ENTER, NULL);
-	ExecDropSingleTupleTableSlot(slot);
-	table_endscan(scan);
-	table_close(rel, NoLock);
-	return lists;
-}
-
-/*
- * Remove the rows of lists without an entry, now and then, once everything is
- * indexed.
- */
-static void
-clean_lists(void)
-{
-	static TimestampTz cleaned = 0;
-	TimestampTz now = GetCurrentTimestamp();
-
-	if (!TimestampDifferenceExceeds(cleaned, now, CLEAN_MS))
-		return;
-	StartTransactionCommand();
-	PushActiveSnapshot(GetTransactionSnapshot());
-	(void) pgcredit_list_clean();
-	PopActiveSnapshot();
-	CommitTransactionCommand();
-	cleaned = now;
 }
 
 /*
@@ -571,7 +484,7 @@ pgcredit_history_turn(int slot, bool in_use)
 		else if (indexed != before)
 			wait = SOON_MS;
 		else if (in_use)
-			clean_lists();
+			pgcredit_history_clean();
 		last_failure = 0;
 	}
 	PG_CATCH();

@@ -13,7 +13,6 @@
 #ifndef PGCREDIT_AUDIT_HISTORY_H
 #define PGCREDIT_AUDIT_HISTORY_H
 
-#include "utils/hsearch.h"
 #include "utils/rel.h"
 #include "utils/snapshot.h"
 #include "utils/timestamp.h"
@@ -35,7 +34,8 @@
 #define BULK_LIST 2
 #define BULK_RECORDED 3
 #define BULK_DESCRIPTOR 4
-#define BULK_COLUMNS 4
+#define BULK_UNKNOWN 5
+#define BULK_COLUMNS 5
 #define STATE_UPTO 1
 
 /* What an entry says, as far as a history goes; spans point into the entry. */
@@ -52,10 +52,8 @@ extern bool pgcredit_history_parse(PgcreditSpan entry, HistoryEntry *parsed, Str
 extern bool pgcredit_history_names(PgcreditSpan subjects, const char *token);
 extern int64 pgcredit_history_upto(Snapshot snapshot);
 
-/* Lists that entries name, by their id: a hash table of pg_uuid_t. */
-extern HTAB *pgcredit_history_lists(Snapshot snapshot);
-
-/* history.c, in the notary */
+/* history.c and history_drop.c, in the notary */
 extern long pgcredit_history_turn(int slot, bool in_use);
+extern void pgcredit_history_clean(void);
 
 #endif							/* PGCREDIT_AUDIT_HISTORY_H */

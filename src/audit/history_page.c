@@ -361,7 +361,8 @@ take_bulk(HistoryPage *page, int64 after, int64 before)
 		PgcreditHistoryLine *line = &page->lines[page->n];
 
 		CHECK_FOR_INTERRUPTS();
-		if (!pgcredit_list_has(page->snapshot, DatumGetUUIDP(pgcredit_seek_column(&seek, tuple, BULK_LIST)),
+		if (DatumGetBool(pgcredit_seek_column(&seek, tuple, BULK_UNKNOWN)) ||
+			!pgcredit_list_has(page->snapshot, DatumGetUUIDP(pgcredit_seek_column(&seek, tuple, BULK_LIST)),
 							   &page->key))
 			continue;
 		line->seq = DatumGetInt64(pgcredit_seek_column(&seek, tuple, BULK_SEQ));

@@ -372,16 +372,15 @@ pgcredit_list_drop(const pg_uuid_t *list)
 
 /*
  * Delete the rows of lists whose entry has not come, in the present transaction:
- * a backend died between the two, or gave up.  The caller has seen to it that
- * credit.audit_bulk covers the whole log, as the active snapshot sees it.
+ * a backend died between the two, or gave up.  "named" are the ids of lists that
+ * entries have, as a hash table; of young lists the entry may be on its way.
  * Returns how many lists it looked at.
  */
 int64
-pgcredit_list_clean(void)
+pgcredit_list_clean(HTAB *named)
 {
 	Relation	rel = table_open(pgcredit_relation_oid("audit_list", false), RowExclusiveLock);
 	TimestampTz old = GetCurrentTimestamp() - ORPHAN_MINUTES * USECS_PER_MINUTE;
-	HTAB	   *named = pgcredit_history_lists(GetActiveSnapshot());
 	ScanKeyData key;
 	Seek		seek;
 	HeapTuple	tuple;
@@ -413,7 +412,6 @@ pgcredit_list_clean(void)
 		if (orphan)
 			(void) pgcredit_list_drop(&list);
 	}
-	hash_destroy(named);
 	table_close(rel, NoLock);
 	return n;
 }

@@ -15,6 +15,7 @@
 #ifndef PGCREDIT_AUDIT_LIST_H
 #define PGCREDIT_AUDIT_LIST_H
 
+#include "utils/hsearch.h"
 #include "utils/snapshot.h"
 #include "utils/uuid.h"
 
@@ -64,7 +65,7 @@ extern void pgcredit_list_element(const char *at, const char *end, ListElementKi
 extern bool pgcredit_list_fold(void *hashes, unsigned int height, uint64 index, PgcreditMerkleHash out);
 extern bool pgcredit_list_has(Snapshot snapshot, const pg_uuid_t *list, const pg_uuid_t *key);
 extern int64 pgcredit_list_drop(const pg_uuid_t *list);
-extern int64 pgcredit_list_clean(void);
+extern int64 pgcredit_list_clean(HTAB *named);
 
 /* record.c: returns when the rows are durable */
 extern void pgcredit_audit_put_rows(const ListRow *rows, const StringInfoData *elements, int n);
