@@ -117,7 +117,7 @@ typedef struct PgcreditListProof
 
 extern bool pgcredit_history_proof(Snapshot snapshot, int64 seq, const char *token, PgcreditListProof *proof);
 
-/* Deletes what is derived of dropped entries, see history.c. */
+/* Deletes what is derived of dropped entries, see history_drop.c. */
 extern void pgcredit_history_drop(int64 upto);
 
 #endif							/* PGCREDIT_AUDIT_H */

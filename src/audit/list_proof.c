@@ -118,7 +118,7 @@ static void
 no_list(int64 seq)
 {
 	ereport(ERROR,
-			(errcode(ERRCODE_NO_DATA),
+			(errcode(ERRCODE_NO_DATA_FOUND),
 			 errmsg("entry " INT64_FORMAT " has no list", seq),
 			 errdetail("An entry of few subjects names them itself; one that was dropped names nobody.")));
 }
@@ -218,7 +218,7 @@ pgcredit_history_proof(Snapshot snapshot, int64 seq, const char *token, Pgcredit
 
 /*
  * credit.list_proof(seq bigint, token text) returns record: element, index, size,
- * path, for the subject with this token; 02000 when the entry has no list or the
+ * path, for the subject with this token; P0002 when the entry has no list or the
  * list not the subject, 22023 for what is no token.
  */
 Datum
@@ -244,7 +244,7 @@ pgcredit_list_proof(PG_FUNCTION_ARGS)
 		no_list(seq);
 	if (unknown || !prove(GetActiveSnapshot(), &list, false, &key, &proof))
 		ereport(ERROR,
-				(errcode(ERRCODE_NO_DATA),
+				(errcode(ERRCODE_NO_DATA_FOUND),
 				 errmsg("the list of entry " INT64_FORMAT " does not have this subject", seq)));
 	values[0] = PointerGetDatum(proof.element);
 	values[1] = Int64GetDatum(proof.index);
@@ -286,7 +286,7 @@ visit_to_show(void *arg, int64 index, const ListElement *element)
 
 /*
  * credit.listed(seq bigint): the elements of an entry's list, in order, as they
- * are hashed and what they say; 02000 when the entry has no list.
+ * are hashed and what they say; P0002 when the entry has no list.
  */
 Datum
 pgcredit_listed(PG_FUNCTION_ARGS)

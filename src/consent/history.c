@@ -104,7 +104,7 @@ static void
 no_such_subject(int64 subject_id)
 {
 	ereport(ERROR,
-			(errcode(ERRCODE_NO_DATA),
+			(errcode(ERRCODE_NO_DATA_FOUND),
 			 errmsg("subject " INT64_FORMAT " does not exist", subject_id),
 			 errhint("The look is in the log all the same.")));
 }
@@ -153,7 +153,7 @@ put_lines(FunctionCallInfo fcinfo, const PgcreditHistoryLine *lines, int n)
 /*
  * credit.access_history(subject bigint, before bigint, most integer): the newest
  * entries before that number that name the subject.  22004 for a null subject,
- * 22023 for a page of no or too many lines, 02000 when there is no such subject;
+ * 22023 for a page of no or too many lines, P0002 when there is no such subject;
  * what a read raises when the look cannot be recorded.
  */
 Datum
@@ -197,7 +197,7 @@ pgcredit_access_history(PG_FUNCTION_ARGS)
 /*
  * credit.history_proof(subject bigint, seq bigint): an entry that names the
  * subject, to take away: its bytes, and where it has a list, the subject's
- * element of that and the proof.  02000 when there is no such subject, or the
+ * element of that and the proof.  P0002 when there is no such subject, or the
  * entry does not name it; what a read raises when the look cannot be recorded.
  */
 Datum
@@ -226,7 +226,7 @@ pgcredit_history_proof_sql(PG_FUNCTION_ARGS)
 		no_such_subject(subject_id);
 	if (!found)
 		ereport(ERROR,
-				(errcode(ERRCODE_NO_DATA),
+				(errcode(ERRCODE_NO_DATA_FOUND),
 				 errmsg("entry " INT64_FORMAT " does not name subject " INT64_FORMAT, seq, subject_id)));
 	memset(nulls, proof.element == NULL, sizeof(nulls));
 	nulls[0] = false;

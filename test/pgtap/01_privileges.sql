@@ -300,6 +300,17 @@ INSERT INTO expected VALUES
     ('table credit.category',               '.rrrrrr'),
     ('table credit.purpose',                '.rr.rrr'),
     ('table credit.category_provider',      '.r...rr'),
+-- Who looked at me; accesses to many; erasure.
+INSERT INTO expected VALUES
+    ('credit.access_history(bigint,bigint,integer)', '..X....'),
+    ('credit.history_proof(bigint,bigint)', '..X....'),
+    ('credit.listed(bigint)', '......X'),
+    ('credit.list_proof(bigint,text)', '......X'),
+    ('credit.erase_subject(bigint,boolean)', '.X.....'),
+    ('credit._erase_ratings()', '.......');
+INSERT INTO expected SELECT 'table credit.' || t, '.......'
+  FROM unnest('{audit_history,audit_descriptor,audit_bulk,audit_history_state,audit_list}'::text[]) t;
+
 -- Institutions; which role is one is for operators and auditors.
     ('table credit.institution',            '.rccccr'),
 -- Subjects: never their salt, digest or sealed number.
