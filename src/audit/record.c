@@ -143,6 +143,29 @@ put_items(QueueKind kind, const PgcreditEntry *items, int n)
 }
 
 /*
+ * Wait for the answers to all items put last; returns the lowest sequence number
+ * among them.
+ */
+static uint64
+await_answers(void)
+{
+	uint64		seq;
+	int			sqlstate;
+
+	while (pgcredit_waiter_outstanding(&sqlstate, &seq) > 0)
+	{
+		if (sqlstate != 0)
+			break;
+		if (GetCurrentTimestamp() >= deadline)
+			refuse(ERRCODE_PGCREDIT_AUDIT_TIMEOUT);
+		wait_a_moment(1000L);
+	}
+	if (sqlstate != 0)
+		refuse(sqlstate);
+	return seq;
+}
+
+/*
  * Hand n entries to the writer; pgcredit_audit_finish waits for them.  What the
  * backend does in between overlaps with the flush, and must not reach a client.
  * Entries that were begun are recorded even if they are not waited for.
@@ -171,7 +194,7 @@ pgcredit_audit_put_rows(const ListRow *rows, const StringInfoData *elements, int
 		items[k].suffix = elements[k];
 	}
 	put_items(QUEUE_LIST_ROW, items, n);
-	(void) pgcredit_audit_finish();
+	(void) await_answers();
 	pfree(items);
 }
 
@@ -184,18 +207,5 @@ pgcredit_audit_put_rows(const ListRow *rows, const StringInfoData *elements, int
 uint64
 pgcredit_audit_finish(void)
 {
-	uint64		seq;
-	int			sqlstate;
-
-	while (pgcredit_waiter_outstanding(&sqlstate, &seq) > 0)
-	{
-		if (sqlstate != 0)
-			break;
-		if (GetCurrentTimestamp() >= deadline)
-			refuse(ERRCODE_PGCREDIT_AUDIT_TIMEOUT);
-		wait_a_moment(1000L);
-	}
-	if (sqlstate != 0)
-		refuse(sqlstate);
-	return seq;
+	return await_answers();
 }
