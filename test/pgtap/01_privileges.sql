@@ -290,16 +290,6 @@ INSERT INTO expected SELECT trim(l), '.......' FROM string_to_table($$
     credit._why(credit._judgement,credit._case,credit._outcome)
 $$, E'\n') l WHERE trim(l) <> '';
 
--- ------------------------------------------------------------------ tables, views, sequences
-
-INSERT INTO expected VALUES
--- What the platform is about, and the words that it uses.
-    ('table credit.institution_kind',       '.rrrrrr'),
-    ('table credit.subject_kind',           '.rrrrrr'),
-    ('table credit.region',                 '.rrrrrr'),
-    ('table credit.category',               '.rrrrrr'),
-    ('table credit.purpose',                '.rr.rrr'),
-    ('table credit.category_provider',      '.r...rr'),
 -- Who looked at me; accesses to many; erasure.
 INSERT INTO expected VALUES
     ('credit.access_history(bigint,bigint,integer)', '..X....'),
@@ -311,6 +301,16 @@ INSERT INTO expected VALUES
 INSERT INTO expected SELECT 'table credit.' || t, '.......'
   FROM unnest('{audit_history,audit_descriptor,audit_bulk,audit_history_state,audit_list}'::text[]) t;
 
+-- ------------------------------------------------------------------ tables, views, sequences
+
+INSERT INTO expected VALUES
+-- What the platform is about, and the words that it uses.
+    ('table credit.institution_kind',       '.rrrrrr'),
+    ('table credit.subject_kind',           '.rrrrrr'),
+    ('table credit.region',                 '.rrrrrr'),
+    ('table credit.category',               '.rrrrrr'),
+    ('table credit.purpose',                '.rr.rrr'),
+    ('table credit.category_provider',      '.r...rr'),
 -- Institutions; which role is one is for operators and auditors.
     ('table credit.institution',            '.rccccr'),
 -- Subjects: never their salt, digest or sealed number.
