@@ -208,6 +208,18 @@ CREATE TRIGGER guard BEFORE UPDATE ON credit.rating FOR EACH ROW EXECUTE FUNCTIO
 CREATE TRIGGER changed AFTER INSERT OR UPDATE OR DELETE OR TRUNCATE ON credit.model
     EXECUTE FUNCTION credit._models_changed();
 
+-- Erasure of a subject, see credit.erase_subject: a new salt.
+CREATE FUNCTION credit._erase_ratings() RETURNS trigger
+LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
+BEGIN
+    DELETE FROM credit.rating r WHERE r.subject_id = NEW.subject_id;
+    RETURN NULL;
+END
+$$;
+COMMENT ON FUNCTION credit._erase_ratings() IS 'trigger: removes the ratings of a subject that is erased (注销主体评级)';
+CREATE TRIGGER erase_ratings AFTER UPDATE OF log_salt ON credit.subject
+    FOR EACH ROW WHEN (OLD.log_salt <> NEW.log_salt) EXECUTE FUNCTION credit._erase_ratings();
+
 SELECT credit._audit_table('credit.model');
 SELECT credit._audit_table('credit.characteristic');
 SELECT credit._audit_table('credit.attribute');
@@ -577,7 +589,7 @@ COMMENT ON FUNCTION credit.psi(float8[], float8[], text) IS
 -- ---------------------------------------------------------------------------
 
 REVOKE ALL ON FUNCTION
-    credit._model_guard(), credit._model_part_guard(), credit._model_truncate_guard(), credit._rating_guard(),
+    credit._model_guard(), credit._model_part_guard(), credit._model_truncate_guard(), credit._rating_guard(), credit._erase_ratings(),
     credit._models_changed(), credit._check_definition(jsonb, boolean),
     credit._definition(bigint), credit.create_model(jsonb), credit.publish_model(text, integer),
     credit.retire_model(text, integer), credit.discard_model(text, integer), credit.model_definition(text, integer),

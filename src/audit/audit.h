@@ -12,6 +12,9 @@
 
 #include "datatype/timestamp.h"
 #include "lib/stringinfo.h"
+#include "utils/array.h"
+#include "utils/snapshot.h"
+#include "utils/uuid.h"
 
 /* C2SP tlog-tiles: an entry bundle has 16 bits for the length of an entry. */
 #define PGCREDIT_ENTRY_MAX		65535
@@ -41,8 +44,24 @@ extern void pgcredit_json_name(StringInfo buf, const char *name);
 extern void pgcredit_json_string(StringInfo buf, const char *value);
 extern void pgcredit_json_time(StringInfo buf, TimestampTz value);
 
-/* 'SHA-256(salt || subject_id)' in base64url: how a subject stands in the log. */
+/*
+ * 'SHA-256(salt || subject_id)': how a subject stands in the log, in base64url in
+ * entries, its first bytes in lists.
+ */
+extern void pgcredit_subject_hash(int64 subject_id, const bytea *salt, uint8 *hash);
 extern char *pgcredit_subject_token(int64 subject_id, const bytea *salt);
+
+/*
+ * Subjects of an access to many.  Storing makes the list durable and returns how
+ * its entry names it ("list"); the entry must be begun after that.
+ */
+typedef struct PgcreditList PgcreditList;
+
+extern PgcreditList *pgcredit_list_begin(const pg_uuid_t *access, int number, bool unknown);
+extern void pgcredit_list_add_subject(PgcreditList *list, const uint8 *token, const int64 *consents, int n);
+extern void pgcredit_list_add_unknown(PgcreditList *list, int64 id);
+extern int	pgcredit_list_count(const PgcreditList *list);
+extern char *pgcredit_list_store(PgcreditList *list);
 
 /* Immediate lane: nothing is shown before the second has returned. */
 extern void pgcredit_audit_begin(PgcreditEntry *entries, int n);
@@ -53,5 +72,59 @@ extern void pgcredit_audit_name_refusal(int refusal, const char *code);
 
 /* Lane with the transaction: in the log if and only if it commits. */
 extern void pgcredit_audit_write_entry(PgcreditEntry *entry);
+
+/* What entries have in common; NULL for what one does not have. */
+typedef struct PgcreditDescription
+{
+	char	   *kind;
+	char	   *operation;
+	char	   *actor;
+	char	   *session_user;
+	char	   *institution;
+	char	   *reason;
+	ArrayType  *purposes;		/* text[] */
+	ArrayType  *categories;
+} PgcreditDescription;
+
+/* An entry that names a subject. */
+typedef struct PgcreditHistoryLine
+{
+	int64		seq;
+	TimestampTz recorded;
+	bool		listed;			/* in its list, see credit.list_proof */
+	int32		descriptor;
+	const PgcreditDescription *what;
+} PgcreditHistoryLine;
+
+/*
+ * Where the log and its history end, without reading either: one is asked before
+ * a snapshot is taken, the other after.
+ */
+typedef struct PgcreditLogMark
+{
+	uint64		end;			/* no entry after it is seen; 0: not known */
+	uint64		indexed;		/* these are all in the history; 0: not known */
+	uint64		restores;
+} PgcreditLogMark;
+
+extern void pgcredit_mark_before_snapshot(PgcreditLogMark *mark);
+extern void pgcredit_mark_after_snapshot(PgcreditLogMark *mark);
+extern int	pgcredit_history_page(Snapshot snapshot, const PgcreditLogMark *mark, const char *token,
+								  int64 before, int most, PgcreditHistoryLine **lines);
+
+/* What a subject takes away of an entry that names it. */
+typedef struct PgcreditListProof
+{
+	text	   *entry;
+	bytea	   *element;		/* of the entry's list, or NULL when it has none */
+	int64		index;			/* of the element, from 0 */
+	int64		size;			/* of the list, in elements */
+	ArrayType  *path;			/* bytea[] */
+} PgcreditListProof;
+
+extern bool pgcredit_history_proof(Snapshot snapshot, int64 seq, const char *token, PgcreditListProof *proof);
+
+/* Deletes what is derived of dropped entries, see history_drop.c. */
+extern void pgcredit_history_drop(int64 upto);
 
 #endif							/* PGCREDIT_AUDIT_H */

@@ -10,10 +10,21 @@
 
 #include "audit/audit.h"
 
-/* What the writer takes out of the ring: one entry of one waiting backend. */
+/*
+ * What the writer takes out of the ring for one waiting backend: an entry, or a
+ * row of credit.audit_list, whose prefix is a ListRow and whose suffix has its
+ * elements.
+ */
+typedef enum QueueKind
+{
+	QUEUE_ENTRY,
+	QUEUE_LIST_ROW
+} QueueKind;
+
 typedef struct QueueItem
 {
 	uint32		size;			/* of the whole item in the ring, MAXALIGNed */
+	QueueKind	kind;
 	int			procno;			/* whose waiter to answer */
 	uint64		ticket;			/* which of its requests */
 	uint32		prefix_len;
@@ -41,6 +52,10 @@ extern Size pgcredit_queue_take(int slot, char *batch, Size batch_size, int *n_i
 extern int	pgcredit_queue_pending(int slot);
 extern void pgcredit_queue_answer(const QueueItem *item, uint64 seq, int sqlstate);
 extern void pgcredit_queue_count(int slot, int64 entries, int64 bytes);
+extern uint64 pgcredit_queue_end(int slot);
+extern void pgcredit_queue_set_end(int slot, uint64 end);
+extern void pgcredit_queue_set_indexed(int slot, uint64 indexed, const PgcreditLogMark *mark);
+extern void pgcredit_queue_forget_end(Oid dbid);
 
 /* queue.c, the launcher's side */
 extern void pgcredit_launcher_register_pid(void);
@@ -49,7 +64,7 @@ extern bool pgcredit_queue_served(Oid dbid);
 
 /* queue.c, requests of ordinary backends */
 extern void pgcredit_queue_init(void);
-extern int	pgcredit_queue_put(const PgcreditEntry *entry, uint64 ticket);
+extern int	pgcredit_queue_put(QueueKind kind, const PgcreditEntry *item, uint64 ticket);
 extern uint64 pgcredit_waiter_begin(int n);
 extern int	pgcredit_waiter_outstanding(int *sqlstate, uint64 *seq);
 extern void pgcredit_queue_request_writer(Oid dbid);

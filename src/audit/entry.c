@@ -146,15 +146,12 @@ pgcredit_json_time(StringInfo buf, TimestampTz value)
 }
 
 /*
- * How a subject stands in the log: base64url of SHA-256 over its salt and its
- * id (eight bytes, big endian), palloc'd.  Who has the salt can find a
- * subject's entries; without it they say nothing about whom.
+ * SHA-256 over a subject's salt and its id (eight bytes, big endian), 32 bytes.
  */
-char *
-pgcredit_subject_token(int64 subject_id, const bytea *salt)
+void
+pgcredit_subject_hash(int64 subject_id, const bytea *salt, uint8 *hash)
 {
 	uint8		input[64 + sizeof(uint64)];
-	uint8		hash[PGCREDIT_HASH_BYTES];
 	Size		len = VARSIZE_ANY_EXHDR(salt);
 	uint64		id = pg_hton64((uint64) subject_id);
 
@@ -165,5 +162,17 @@ pgcredit_subject_token(int64 subject_id, const bytea *salt)
 	memcpy(input, VARDATA_ANY(salt), len);
 	memcpy(input + len, &id, sizeof(id));
 	pgcredit_sha256(input, len + sizeof(id), hash);
+}
+
+/*
+ * How a subject stands in the log: that hash in base64url, palloc'd.  Who has the
+ * salt can find a subject's entries; without it they say nothing about whom.
+ */
+char *
+pgcredit_subject_token(int64 subject_id, const bytea *salt)
+{
+	uint8		hash[PGCREDIT_HASH_BYTES];
+
+	pgcredit_subject_hash(subject_id, salt, hash);
 	return pgcredit_base64url(hash, sizeof(hash));
 }

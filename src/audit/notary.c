@@ -36,6 +36,7 @@
 #include "utils/wait_event.h"
 
 #include "audit/checkpoint.h"
+#include "audit/history.h"
 #include "audit/notary.h"
 #include "audit/retention.h"
 #include "audit/shared.h"
@@ -312,6 +313,7 @@ notary_loop(void)
 		TimestampTz now = GetCurrentTimestamp();
 		bool		due;
 		bool		more;
+		long		wait;
 
 		ResetLatch(MyLatch);
 		CHECK_FOR_INTERRUPTS();
@@ -332,11 +334,12 @@ notary_loop(void)
 		if (due || asked > done)
 			last = now;
 		more = one_turn(due || asked > done, asked, accessed);
+		wait = pgcredit_history_turn(my_slot, in_use);
 		pgstat_report_stat(false);
-		if (more || asked > done)
+		if (more || asked > done || wait == 0)
 			continue;
 		(void) WaitLatch(MyLatch, WL_LATCH_SET | WL_TIMEOUT | WL_EXIT_ON_PM_DEATH,
-						 TURN_MS, pgcredit_audit_wait(AUDIT_WAIT_NOTARY_IDLE));
+						 Min(wait, TURN_MS), pgcredit_audit_wait(AUDIT_WAIT_NOTARY_IDLE));
 	}
 }
 

@@ -19,6 +19,13 @@
 #include "audit/shared.h"
 #include "core/core.h"
 
+/*
+ * Bytes of lists that may be in the ring at a time, if that is less than a
+ * quarter of it: who comes after them waits for one batch of that size, however
+ * long the list.
+ */
+#define BULK_BYTES (128 * 1024)
+
 static void
 ring_copy_out(int i, uint64 pos, char *dst, Size len)
 {
@@ -74,6 +81,7 @@ pgcredit_queue_release(int i, bool forget)
 	}
 	pgcredit_audit.slots[i].tail = end;
 	pgcredit_audit.slots[i].pending = 0;
+	pgcredit_audit.slots[i].bulk = 0;
 	LWLockRelease(SLOT_LOCK(i));
 	if (forget)
 		pgcredit_slot_free(i, dbid, false);
@@ -100,6 +108,8 @@ pgcredit_queue_take(int i, char *batch, Size batch_size, int *n_items)
 		ring_copy_out(i, pgcredit_audit.slots[i].tail, batch + used, item.size);
 		used += item.size;
 		pgcredit_audit.slots[i].tail += item.size;
+		if (item.kind == QUEUE_LIST_ROW)
+			pgcredit_audit.slots[i].bulk -= item.size;
 		(*n_items)++;
 	}
 	pgcredit_audit.slots[i].pending -= *n_items;
@@ -144,22 +154,24 @@ pgcredit_queue_answer(const QueueItem *item, uint64 seq, int sqlstate)
 }
 
 /*
- * Try to put one entry into the ring of this database, under the ticket of
+ * Try to put one item into the ring of this database, under the ticket of
  * pgcredit_waiter_begin.  Returns 0, or the SQLSTATE that says what is in the
  * way.
  */
 int
-pgcredit_queue_put(const PgcreditEntry *entry, uint64 ticket)
+pgcredit_queue_put(QueueKind kind, const PgcreditEntry *entry, uint64 ticket)
 {
 	int			i = pgcredit_slot_find(MyDatabaseId, false);
 	AuditSlot  *slot;
 	QueueItem	item;
 	uint64		pos;
 	int			writer;
+	Size		bulk_most = Min(BULK_BYTES, pgcredit_audit.header->ring_size / 4);
 
 	if (i < 0)
 		return ERRCODE_PGCREDIT_AUDIT_UNAVAILABLE;
 	memset(&item, 0, sizeof(item));
+	item.kind = kind;
 	item.prefix_len = entry->prefix.len;
 	item.suffix_len = entry->suffix.len;
 	item.size = MAXALIGN(MAXALIGN(sizeof(QueueItem)) + item.prefix_len + item.suffix_len);
@@ -173,7 +185,8 @@ pgcredit_queue_put(const PgcreditEntry *entry, uint64 ticket)
 		LWLockRelease(SLOT_LOCK(i));
 		return ERRCODE_PGCREDIT_AUDIT_UNAVAILABLE;
 	}
-	if (slot->head - slot->tail + item.size > pgcredit_audit.header->ring_size)
+	if (slot->head - slot->tail + item.size > pgcredit_audit.header->ring_size ||
+		(kind == QUEUE_LIST_ROW && slot->bulk + item.size > bulk_most))
 	{
 		LWLockRelease(SLOT_LOCK(i));
 		return ERRCODE_PGCREDIT_AUDIT_QUEUE_FULL;
@@ -186,6 +199,8 @@ pgcredit_queue_put(const PgcreditEntry *entry, uint64 ticket)
 	ring_copy_in(i, pos, entry->suffix.data, entry->suffix.len);
 	slot->head += item.size;
 	slot->pending++;
+	if (kind == QUEUE_LIST_ROW)
+		slot->bulk += item.size;
 	slot->accessed = true;
 	writer = slot->writer_procno;
 	LWLockRelease(SLOT_LOCK(i));
@@ -227,4 +242,97 @@ pgcredit_waiter_outstanding(int *sqlstate, uint64 *seq)
 	*seq = w->seq;
 	SpinLockRelease(&w->mutex);
 	return outstanding;
+}
+
+/*
+ * The writer says before it commits a batch what will be the last entry of the
+ * log.  So who takes a snapshot and then asks knows that it sees no entry after
+ * the answer, which may be of a batch that failed.  0: not known, and anything
+ * may be there; so it is after a start, and when somebody else adds entries.
+ */
+void
+pgcredit_queue_set_end(int i, uint64 end)
+{
+	LWLockAcquire(SLOT_LOCK(i), LW_EXCLUSIVE);
+	pgcredit_audit.slots[i].end = end;
+	LWLockRelease(SLOT_LOCK(i));
+}
+
+uint64
+pgcredit_queue_end(int i)
+{
+	uint64		end;
+
+	LWLockAcquire(SLOT_LOCK(i), LW_SHARED);
+	end = pgcredit_audit.slots[i].dbid == MyDatabaseId ? pgcredit_audit.slots[i].end : 0;
+	LWLockRelease(SLOT_LOCK(i));
+	return end;
+}
+
+/*
+ * The notary says after its commit how far the history goes, unless there was a
+ * restore since the mark, which it took under its lock.
+ */
+void
+pgcredit_queue_set_indexed(int i, uint64 indexed, const PgcreditLogMark *mark)
+{
+	LWLockAcquire(SLOT_LOCK(i), LW_EXCLUSIVE);
+	if (pgcredit_audit.slots[i].restores == mark->restores)
+		pgcredit_audit.slots[i].indexed = indexed;
+	LWLockRelease(SLOT_LOCK(i));
+}
+
+static void
+read_mark(PgcreditLogMark *mark)
+{
+	int			i = pgcredit_audit.header ? pgcredit_slot_find(MyDatabaseId, false) : -1;
+
+	memset(mark, 0, sizeof(PgcreditLogMark));
+	if (i < 0)
+		return;
+	LWLockAcquire(SLOT_LOCK(i), LW_SHARED);
+	if (pgcredit_audit.slots[i].dbid == MyDatabaseId)
+	{
+		mark->end = pgcredit_audit.slots[i].end;
+		mark->indexed = pgcredit_audit.slots[i].indexed;
+		mark->restores = pgcredit_audit.slots[i].restores;
+	}
+	LWLockRelease(SLOT_LOCK(i));
+}
+
+/*
+ * What the history covers is asked before the snapshot, which then sees it; where
+ * the log ends after it.  A restore in between makes both unknown.
+ */
+void
+pgcredit_mark_before_snapshot(PgcreditLogMark *mark)
+{
+	read_mark(mark);
+}
+
+void
+pgcredit_mark_after_snapshot(PgcreditLogMark *mark)
+{
+	PgcreditLogMark now;
+
+	read_mark(&now);
+	mark->end = now.end;
+	if (mark->restores != now.restores)
+		mark->end = mark->indexed = 0;
+}
+
+/*
+ * Somebody else than the writer is about to add entries.
+ */
+void
+pgcredit_queue_forget_end(Oid dbid)
+{
+	int			i = pgcredit_audit.header ? pgcredit_slot_find(dbid, false) : -1;
+
+	if (i < 0)
+		return;
+	LWLockAcquire(SLOT_LOCK(i), LW_EXCLUSIVE);
+	pgcredit_audit.slots[i].end = pgcredit_audit.slots[i].indexed = 0;
+	pgcredit_audit.slots[i].restores++;
+	LWLockRelease(SLOT_LOCK(i));
 }

@@ -15,6 +15,7 @@
 #include "utils/wait_event.h"
 
 #include "audit/audit_internal.h"
+#include "audit/list.h"
 #include "audit/notary.h"
 #include "audit/retention.h"
 #include "audit/stat.h"
@@ -122,23 +123,19 @@ check_can_record(PgcreditEntry *entries, int n)
 }
 
 /*
- * Hand n entries to the writer; pgcredit_audit_finish waits for them.  What the
- * backend does in between overlaps with the flush, and must not reach a client.
- * Entries that were begun are recorded even if they are not waited for.
+ * Put n items into the ring, waiting for room.
  */
-void
-pgcredit_audit_begin(PgcreditEntry *entries, int n)
+static void
+put_items(QueueKind kind, const PgcreditEntry *items, int n)
 {
 	uint64		ticket;
 	int			put = 0;
 
-	check_can_record(entries, n);
-	pgcredit_stat_begin(entries, n);
 	deadline = TimestampTzPlusMilliseconds(GetCurrentTimestamp(), audit_timeout_ms);
 	ticket = pgcredit_waiter_begin(n);
 	while (put < n)
 	{
-		int			sqlstate = pgcredit_queue_put(&entries[put], ticket);
+		int			sqlstate = pgcredit_queue_put(kind, &items[put], ticket);
 
 		if (sqlstate == 0)
 		{
@@ -158,13 +155,11 @@ pgcredit_audit_begin(PgcreditEntry *entries, int n)
 }
 
 /*
- * Return when all entries begun last are durable, with the sequence number of
- * the first; raise when that cannot be had within pgcredit.audit_timeout, and
- * then show nothing.  The entries survive whatever becomes of the calling
- * transaction (P1).
+ * Wait for the answers to all items put last; returns the lowest sequence number
+ * among them.
  */
-uint64
-pgcredit_audit_finish(void)
+static uint64
+await_answers(void)
 {
 	uint64		seq;
 	int			sqlstate;
@@ -179,6 +174,54 @@ pgcredit_audit_finish(void)
 	}
 	if (sqlstate != 0)
 		refuse(sqlstate);
+	return seq;
+}
+
+/*
+ * Hand n entries to the writer; pgcredit_audit_finish waits for them.  What the
+ * backend does in between overlaps with the flush, and must not reach a client.
+ * Entries that were begun are recorded even if they are not waited for.
+ */
+void
+pgcredit_audit_begin(PgcreditEntry *entries, int n)
+{
+	check_can_record(entries, n);
+	pgcredit_stat_begin(entries, n);
+	put_items(QUEUE_ENTRY, entries, n);
+}
+
+/*
+ * Return when rows of credit.audit_list are durable.  An entry that names a list
+ * is begun after that, so none is in the log that lacks a row.
+ */
+void
+pgcredit_audit_put_rows(const ListRow *rows, const StringInfoData *elements, int n)
+{
+	PgcreditEntry *items = palloc0(n * sizeof(PgcreditEntry));
+
+	check_can_record(NULL, 0);
+	for (int k = 0; k < n; k++)
+	{
+		items[k].prefix.data = (char *) &rows[k];
+		items[k].prefix.len = sizeof(ListRow);
+		items[k].suffix = elements[k];
+	}
+	put_items(QUEUE_LIST_ROW, items, n);
+	(void) await_answers();
+	pfree(items);
+}
+
+/*
+ * Return when all entries begun last are durable, with the sequence number of
+ * the first; raise when that cannot be had within pgcredit.audit_timeout, and
+ * then show nothing.  The entries survive whatever becomes of the calling
+ * transaction (P1).
+ */
+uint64
+pgcredit_audit_finish(void)
+{
+	uint64		seq = await_answers();
+
 	pgcredit_stat_answered();
 	return seq;
 }

@@ -22,6 +22,7 @@
 #include "commands/trigger.h"
 #include "executor/tuptable.h"
 #include "fmgr.h"
+#include "miscadmin.h"
 #include "nodes/pg_list.h"
 #include "storage/lmgr.h"
 #include "utils/builtins.h"
@@ -194,6 +195,9 @@ move_to_outbox(Relation rel, int64 from)
 	{
 		delete_derived("audit_leaf", from);
 		delete_derived("audit_node", 0);
+		delete_derived("audit_history", 0);
+		delete_derived("audit_bulk", 0);
+		delete_derived("audit_history_state", 0);
 	}
 }
 
@@ -216,6 +220,7 @@ pgcredit_restore_log(PG_FUNCTION_ARGS)
 	rel = trigger->tg_relation;
 	/* Keeps the writer out until the end of the transaction. */
 	LockRelation(rel, ShareRowExclusiveLock);
+	pgcredit_queue_forget_end(MyDatabaseId);
 	if (TRIGGER_FIRED_BEFORE(trigger->tg_event))
 		move_to_outbox(rel, restored_is_there(rel) ? restored_to + 1 : 0);
 	else

@@ -39,6 +39,7 @@
 
 #include "audit/append.h"
 #include "audit/audit_internal.h"
+#include "audit/history.h"
 #include "audit/notary.h"
 #include "audit/retention.h"
 #include "audit/tree.h"
@@ -377,7 +378,7 @@ drop(Dropping *d)
 	if (d->n > 0)
 	{
 		pgcredit_append_close(&d->pruned);
-		/* HERE the integrator calls pgcredit_history_drop((d->first + d->n) * TILE_WIDTH). */
+		pgcredit_history_drop((int64) ((d->first + d->n) * TILE_WIDTH));
 		leave_entry(d);
 	}
 	pgcredit_tree_close(d->tree);

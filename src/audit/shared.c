@@ -194,6 +194,7 @@ pgcredit_queue_claim(Oid dbid)
 		pgcredit_audit.slots[i].pending = 0;
 		pgcredit_audit.slots[i].stat.writer_starts++;
 		pgcredit_audit.slots[i].stat.writer_started = GetCurrentTimestamp();
+		pgcredit_audit.slots[i].bulk = 0;
 		claimed = true;
 	}
 	LWLockRelease(SLOT_LOCK(i));

@@ -48,6 +48,10 @@ typedef struct AuditSlot
 	uint64		tail;			/* bytes ever taken out */
 	int			pending;		/* items between the two */
 	bool		accessed;		/* a read or refusal was recorded since the start */
+	Size		bulk;			/* bytes of lists among them, see pgcredit_queue_put */
+	uint64		end;			/* no entry after it is in the log; 0: not known */
+	uint64		indexed;		/* the history covers these; 0: not known */
+	uint64		restores;		/* times that the two were forgotten */
 
 	/* between the notary and who wants a checkpoint */
 	int			notary_pid;		/* 0 when there is none */

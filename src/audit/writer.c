@@ -35,6 +35,7 @@
 #include "utils/timestamp.h"
 
 #include "audit/audit_internal.h"
+#include "audit/list.h"
 #include "audit/log.h"
 #include "audit/notary.h"
 #include "audit/stat.h"
@@ -107,7 +108,12 @@ answer_batch(uint64 first_seq, int sqlstate)
 	QueueItem  *item = (QueueItem *) batch;
 
 	for (int k = 0; k < batch_items; k++, item = next_item(item))
-		pgcredit_queue_answer(item, first_seq + k, sqlstate);
+	{
+		if (item->kind == QUEUE_ENTRY)
+			pgcredit_queue_answer(item, first_seq++, sqlstate);
+		else
+			pgcredit_queue_answer(item, 0, sqlstate);
+	}
 	batch_items = 0;
 }
 
@@ -201,6 +207,37 @@ append_life(Log *log, const char *operation)
 }
 
 /*
+ * The rows of lists in the batch.
+ */
+static void
+write_list_rows(void)
+{
+	QueueItem  *item = (QueueItem *) batch;
+	Appender	rows;
+	bool		open = false;
+
+	for (int k = 0; k < batch_items; k++, item = next_item(item))
+	{
+		TupleTableSlot *slot;
+		ListRow    *row = (ListRow *) QUEUE_ITEM_PREFIX(item);
+
+		if (item->kind != QUEUE_LIST_ROW)
+			continue;
+		if (!open)
+			pgcredit_append_open(&rows, "audit_list", LIST_COLUMNS);
+		open = true;
+		slot = pgcredit_append_row(&rows);
+		slot->tts_values[LIST_LIST - 1] = UUIDPGetDatum(&row->list);
+		slot->tts_values[LIST_FIRST - 1] = UUIDPGetDatum(&row->first);
+		slot->tts_values[LIST_MADE - 1] = TimestampTzGetDatum(GetCurrentTimestamp());
+		slot->tts_values[LIST_ELEMENTS - 1] =
+			PointerGetDatum(cstring_to_text_with_len(QUEUE_ITEM_SUFFIX(item), item->suffix_len));
+	}
+	if (open)
+		pgcredit_append_close(&rows);
+}
+
+/*
  * Write the batch and the outbox in one transaction; when this returns, they
  * are durable.  Returns whether the outbox may hold more.  An "own"
  * entry of the writer, as start or stop, goes before all.
@@ -223,8 +260,11 @@ write_batch(const char *own, bool outbox, volatile uint64 *first_seq)
 		more = drain_outbox(&log);
 	*first_seq = pgcredit_log_next_seq();
 	for (int k = 0; k < batch_items; k++, item = next_item(item))
-		pgcredit_log_append(&log, QUEUE_ITEM_PREFIX(item), item->prefix_len,
-				   QUEUE_ITEM_SUFFIX(item), item->suffix_len);
+		if (item->kind == QUEUE_ENTRY)
+			pgcredit_log_append(&log, QUEUE_ITEM_PREFIX(item), item->prefix_len,
+					   QUEUE_ITEM_SUFFIX(item), item->suffix_len);
+	write_list_rows();
+	pgcredit_queue_set_end(my_slot, pgcredit_log_next_seq() - 1);
 	pgcredit_log_close(&log);
 	PopActiveSnapshot();
 	CommitTransactionCommand();

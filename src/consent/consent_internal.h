@@ -169,6 +169,9 @@ extern void pgcredit_scan_end(TableScan *scan);
 /* entries.c */
 extern void pgcredit_record_request(Request *request);
 
+/* history.c */
+extern bytea *pgcredit_subject_salt(int64 subject_id, Snapshot snapshot);
+
 /* guard.c */
 extern void pgcredit_guard_init(void);
 extern void pgcredit_guard_apply(const Request *request);

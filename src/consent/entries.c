@@ -2,9 +2,10 @@
  * entries.c
  *		From the decisions of a request to the log.
  *
- * Subjects with the same outcome for the same categories share an entry, as
- * many as its size allows; so an access to one subject is one entry, and an
- * access to 100,000 is a few dozen.  Members: see doc/reference/30_audit.md.
+ * Subjects with the same outcome for the same categories are a group and share
+ * an entry.  A few stand in it; many stand in a list, of which the entry has the
+ * root (audit/list.h), so an access to 100,000 subjects is an entry or two all
+ * the same.  Members: see doc/reference/30_audit.md.
  */
 #include "postgres.h"
 
@@ -18,9 +19,11 @@
 #include "audit/audit.h"
 #include "consent/consent_internal.h"
 #include "core/core.h"
+#include "crypto/crypto.h"
 
-/* An entry is closed when it is this long; one more subject always fits. */
-#define ENTRY_FULL 56000
+/* More subjects than this stand in a list, and so do some that take more bytes. */
+#define INLINE_MOST 64
+#define INLINE_BYTES 56000
 
 typedef struct GroupKey
 {
@@ -32,19 +35,28 @@ typedef struct GroupKey
 typedef struct EntryGroup
 {
 	GroupKey	key;
-	StringInfo	consents;
-	StringInfo	subjects;
+	int		   *places;			/* its subjects, by their place in the request */
+	int			n;
+	int			size;
 } EntryGroup;
 
-/* What a request turns into: groups still open, entries already closed. */
 typedef struct Gathering
 {
 	HTAB	   *groups;
 	List	   *in_order;		/* of EntryGroup, as they were met */
-	PgcreditEntry *entries;
-	int			n;
-	int			size;
 } Gathering;
+
+/*
+ * A word of the caller as the log has it: a code, or "?" for what can be none.
+ * The caller was told in full; the log keeps no names that somebody typed in the
+ * place of a code.
+ */
+static const char *
+word_for_log(const char *word)
+{
+	return strspn(word, "abcdefghijklmnopqrstuvwxyz_0123456789") == strlen(word) &&
+		word[0] >= 'a' && word[0] <= 'z' ? word : "?";
+}
 
 static void
 append_code_list(StringInfo buf, const Request *request, const CategorySet *columns)
@@ -59,28 +71,106 @@ append_code_list(StringInfo buf, const Request *request, const CategorySet *colu
 		if (!first)
 			appendStringInfoChar(buf, ',');
 		first = false;
-		pgcredit_json_string(buf, request->category_codes[c]);
+		pgcredit_json_string(buf, word_for_log(request->category_codes[c]));
 	}
 	appendStringInfoChar(buf, ']');
 }
 
 /*
- * Turn what a group has gathered into an entry and empty it.
+ * The consents that granted the group's categories to a subject, each once, in
+ * their order of first use; returns how many.
+ */
+static int
+consents_used(const Request *request, const EntryGroup *group, int s, int64 *consents)
+{
+	const Decision *d = &request->decisions[(Size) s * request->n_categories];
+	int			n = 0;
+
+	for (int c = 0; c < request->n_categories && group->key.reason == REASON_GRANTED; c++)
+	{
+		bool		seen = !category_set_has(&group->key.columns, c) || d[c].consent_id == 0;
+
+		for (int k = 0; k < n && !seen; k++)
+			seen = consents[k] == d[c].consent_id;
+		if (!seen)
+			consents[n++] = d[c].consent_id;
+	}
+	return n;
+}
+
+/*
+ * The subjects of a group as arrays of the entry; false when they are too many
+ * or too long for that.
+ */
+static bool
+inline_subjects(const Request *request, const EntryGroup *group, StringInfo subjects, StringInfo consents)
+{
+	int64		used[MAX_CATEGORY];
+
+	if (group->n > INLINE_MOST)
+		return false;
+	for (int k = 0; k < group->n; k++)
+	{
+		int			s = group->places[k];
+		int			n = consents_used(request, group, s, used);
+
+		if (k > 0)
+			appendStringInfoChar(subjects, ',');
+		if (group->key.unknown)
+			appendStringInfo(subjects, "\"" INT64_FORMAT "\"", request->subject_ids[s]);
+		else
+			pgcredit_json_string(subjects, pgcredit_subject_token(request->subject_ids[s], request->salts[s]));
+		appendStringInfoString(consents, k > 0 ? ",[" : "[");
+		for (int c = 0; c < n; c++)
+			appendStringInfo(consents, "%s" INT64_FORMAT, c > 0 ? "," : "", used[c]);
+		appendStringInfoChar(consents, ']');
+	}
+	return subjects->len + consents->len <= INLINE_BYTES;
+}
+
+/*
+ * The subjects of a group in a list, which is durable when this returns: its
+ * name in the entry.
+ */
+static char *
+list_subjects(const Request *request, const EntryGroup *group, int number)
+{
+	PgcreditList *list = pgcredit_list_begin(&request->access, number, group->key.unknown);
+	int64		used[MAX_CATEGORY];
+
+	for (int k = 0; k < group->n; k++)
+	{
+		int			s = group->places[k];
+		uint8		token[PGCREDIT_HASH_BYTES];
+
+		CHECK_FOR_INTERRUPTS();
+		if (group->key.unknown)
+		{
+			pgcredit_list_add_unknown(list, request->subject_ids[s]);
+			continue;
+		}
+		pgcredit_subject_hash(request->subject_ids[s], request->salts[s], token);
+		pgcredit_list_add_subject(list, token, used, consents_used(request, group, s, used));
+	}
+	return pgcredit_list_store(list);
+}
+
+/*
+ * Turn a group, the number-th of the request, into its entry.
  */
 static void
-close_group(const Request *request, EntryGroup *group, Gathering *g)
+build_entry(const Request *request, const EntryGroup *group, int number, PgcreditEntry *entry)
 {
-	PgcreditEntry *entry;
 	bool		granted = group->key.reason == REASON_GRANTED;
+	const char *listed = group->key.unknown ? "unknown" : "subjects";
+	char	   *list = NULL;
+	StringInfoData subjects;
+	StringInfoData consents;
 
-	if (group->subjects->len == 0)
-		return;
-	if (g->n == g->size)
-	{
-		g->size *= 2;
-		g->entries = repalloc_huge(g->entries, g->size * sizeof(PgcreditEntry));
-	}
-	entry = &g->entries[g->n++];
+	initStringInfo(&subjects);
+	initStringInfo(&consents);
+	if (!inline_subjects(request, group, &subjects, &consents))
+		list = list_subjects(request, group, number);
 	pgcredit_entry_begin(entry);
 	entry->refusal = group->key.reason;
 	pgcredit_json_name(&entry->prefix, "access");
@@ -92,10 +182,15 @@ close_group(const Request *request, EntryGroup *group, Gathering *g)
 	pgcredit_json_time(&entry->prefix, request->at);
 	pgcredit_json_name(&entry->prefix, "categories");
 	append_code_list(&entry->prefix, request, &group->key.columns);
-	if (granted)
+	if (granted && !list)
 	{
 		pgcredit_json_name(&entry->prefix, "consents");
-		appendStringInfo(&entry->prefix, "[%s]", group->consents->data);
+		appendStringInfo(&entry->prefix, "[%s]", consents.data);
+	}
+	if (list)
+	{
+		pgcredit_json_name(&entry->prefix, "count");
+		appendStringInfo(&entry->prefix, "%d", group->n);
 	}
 	if (request->institution)
 	{
@@ -104,8 +199,15 @@ close_group(const Request *request, EntryGroup *group, Gathering *g)
 	}
 	pgcredit_json_name(&entry->prefix, "kind");
 	pgcredit_json_string(&entry->prefix, granted ? "access" : "refusal");
+	if (list)
+	{
+		pgcredit_json_name(&entry->prefix, "list");
+		pgcredit_json_string(&entry->prefix, list);
+		pgcredit_json_name(&entry->prefix, "listed");
+		pgcredit_json_string(&entry->prefix, listed);
+	}
 	pgcredit_json_name(&entry->prefix, "purpose");
-	pgcredit_json_string(&entry->prefix, request->purpose);
+	pgcredit_json_string(&entry->prefix, word_for_log(request->purpose));
 	if (!granted)
 	{
 		pgcredit_json_name(&entry->prefix, "reason");
@@ -114,36 +216,12 @@ close_group(const Request *request, EntryGroup *group, Gathering *g)
 	pgcredit_entry_middle(entry);
 	pgcredit_json_name(&entry->suffix, "session_user");
 	pgcredit_json_string(&entry->suffix, GetUserNameFromId(GetSessionUserId(), false));
-	pgcredit_json_name(&entry->suffix,
-					   group->key.unknown ? "unknown" : "subjects");
-	appendStringInfo(&entry->suffix, "[%s]", group->subjects->data);
-	pgcredit_entry_end(entry);
-	resetStringInfo(group->consents);
-	resetStringInfo(group->subjects);
-}
-
-/*
- * The consents that granted the columns, each once, in their order of first use.
- */
-static void
-append_consents(StringInfo buf, const Decision *decisions, const CategorySet *columns, int n)
-{
-	bool		first = true;
-
-	appendStringInfoChar(buf, '[');
-	for (int c = 0; c < n; c++)
+	if (!list)
 	{
-		bool		seen = !category_set_has(columns, c) || decisions[c].consent_id == 0;
-
-		for (int k = 0; k < c && !seen; k++)
-			seen = category_set_has(columns, k) &&
-				decisions[k].consent_id == decisions[c].consent_id;
-		if (seen)
-			continue;
-		appendStringInfo(buf, "%s" INT64_FORMAT, first ? "" : ",", decisions[c].consent_id);
-		first = false;
+		pgcredit_json_name(&entry->suffix, listed);
+		appendStringInfo(&entry->suffix, "[%s]", subjects.data);
 	}
-	appendStringInfoChar(buf, ']');
+	pgcredit_entry_end(entry);
 }
 
 static void
@@ -151,9 +229,8 @@ add_to_group(const Request *request, Gathering *g, int s, Reason reason,
 			 const CategorySet *columns)
 {
 	GroupKey	key;
-	EntryGroup	   *group;
+	EntryGroup *group;
 	bool		found;
-	const char *separator;
 
 	memset(&key, 0, sizeof(key));
 	key.columns = *columns;
@@ -162,41 +239,33 @@ add_to_group(const Request *request, Gathering *g, int s, Reason reason,
 	group = hash_search(g->groups, &key, HASH_ENTER, &found);
 	if (!found)
 	{
-		group->consents = makeStringInfo();
-		group->subjects = makeStringInfo();
+		group->n = 0;
+		group->size = 4;
+		group->places = palloc(group->size * sizeof(int));
 		g->in_order = lappend(g->in_order, group);
 	}
-	separator = group->subjects->len ? "," : "";
-	appendStringInfoString(group->subjects, separator);
-	if (!key.unknown)
-		pgcredit_json_string(group->subjects,
-							 pgcredit_subject_token(request->subject_ids[s], request->salts[s]));
-	else
-		appendStringInfo(group->subjects, "\"" INT64_FORMAT "\"", request->subject_ids[s]);
-	if (reason == REASON_GRANTED)
+	if (group->n == group->size)
 	{
-		appendStringInfoString(group->consents, separator);
-		append_consents(group->consents, &request->decisions[(Size) s * request->n_categories],
-						columns, request->n_categories);
+		group->size *= 2;
+		group->places = repalloc_huge(group->places, group->size * sizeof(int));
 	}
-	if (group->subjects->len + group->consents->len > ENTRY_FULL)
-		close_group(request, group, g);
+	group->places[group->n++] = s;
 }
 
 /*
  * Hand every decision of the request to the log; pgcredit_access_finish waits
- * until they are durable.
+ * until they are durable.  Lists are when this returns.
  */
 void
 pgcredit_record_request(Request *request)
 {
 	HASHCTL		ctl = {.keysize = sizeof(GroupKey),.entrysize = sizeof(EntryGroup),.hcxt = CurrentMemoryContext};
-	Gathering	g = {.n = 0,.size = 8};
+	Gathering	g = {NULL, NIL};
+	PgcreditEntry *entries;
 	ListCell   *lc;
 
 	g.groups = hash_create("groups of an access", 16, &ctl,
 						   HASH_ELEM | HASH_BLOBS | HASH_CONTEXT);
-	g.entries = palloc(g.size * sizeof(PgcreditEntry));
 	for (int s = 0; s < request->n_subjects; s++)
 	{
 		const Decision *d = &request->decisions[(Size) s * request->n_categories];
@@ -218,7 +287,9 @@ pgcredit_record_request(Request *request)
 				add_to_group(request, &g, s, d[c].reason, &same);
 		}
 	}
+	entries = palloc(list_length(g.in_order) * sizeof(PgcreditEntry));
 	foreach(lc, g.in_order)
-		close_group(request, (EntryGroup *) lfirst(lc), &g);
-	pgcredit_audit_begin(g.entries, g.n);
+		build_entry(request, (EntryGroup *) lfirst(lc), foreach_current_index(lc),
+					&entries[foreach_current_index(lc)]);
+	pgcredit_audit_begin(entries, list_length(g.in_order));
 }

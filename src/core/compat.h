@@ -13,6 +13,8 @@
 #error "pgcredit needs PostgreSQL 15 or newer"
 #endif
 
+#include "access/genam.h"
+#include "access/tableam.h"
 #include "catalog/pg_database.h"
 #include "commands/defrem.h"
 #include "executor/executor.h"
@@ -112,6 +114,29 @@ pgcredit_insert_index_entries(ResultRelInfo *rri, TupleTableSlot *slot, EState *
 #else
 	(void) ExecInsertIndexTuples(rri, slot, estate, false, false, NULL, NIL);
 #endif
+}
+
+static inline IndexScanDesc
+pgcredit_index_beginscan(Relation heap, Relation index, Snapshot snapshot, int n_keys)
+{
+#if PG_VERSION_NUM >= 180000
+	return index_beginscan(heap, index, snapshot, NULL, n_keys, 0);
+#else
+	return index_beginscan(heap, index, snapshot, n_keys, 0);
+#endif
+}
+
+/* Of a table without indexes. */
+static inline void
+pgcredit_update_unindexed(Relation rel, ItemPointer tid, TupleTableSlot *slot, Snapshot snapshot)
+{
+#if PG_VERSION_NUM >= 160000
+	TU_UpdateIndexes update_indexes;
+#else
+	bool		update_indexes;
+#endif
+
+	simple_table_tuple_update(rel, tid, slot, snapshot, &update_indexes);
 }
 
 #endif							/* PGCREDIT_COMPAT_H */

@@ -359,6 +359,17 @@ INSERT INTO expected SELECT trim(l), '.......' FROM string_to_table($$
     credit._why(credit._judgement,credit._case,credit._outcome)
 $$, E'\n') l WHERE trim(l) <> '';
 
+-- Who looked at me; accesses to many; erasure.
+INSERT INTO expected VALUES
+    ('credit.access_history(bigint,bigint,integer)', '..X....'),
+    ('credit.history_proof(bigint,bigint)', '..X....'),
+    ('credit.listed(bigint)', '......X'),
+    ('credit.list_proof(bigint,text)', '......X'),
+    ('credit.erase_subject(bigint,boolean)', '.X.....'),
+    ('credit._erase_ratings()', '.......');
+INSERT INTO expected SELECT 'table credit.' || t, '.......'
+  FROM unnest('{audit_history,audit_descriptor,audit_bulk,audit_history_state,audit_list}'::text[]) t;
+
 -- ------------------------------------------------------------------ tables, views, sequences
 
 INSERT INTO expected VALUES
