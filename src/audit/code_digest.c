@@ -286,7 +286,6 @@ expected_in_log(void)
 	SysScanDesc scan = systable_beginscan_ordered(rel, index, GetActiveSnapshot(), 0, NULL);
 	MemoryContext per_entry = AllocSetContextCreate(CurrentMemoryContext, "entry of the log",
 													ALLOCSET_DEFAULT_SIZES);
-	MemoryContext caller = MemoryContextSwitchTo(per_entry);
 	HeapTuple	tuple;
 	char	   *found = NULL;
 
@@ -295,6 +294,8 @@ expected_in_log(void)
 	{
 		bool		isnull;
 		Datum		entry = heap_getattr(tuple, ENTRY_TEXT, RelationGetDescr(rel), &isnull);
+		/* not around the scan, which keeps what it allocates on its way */
+		MemoryContext caller = MemoryContextSwitchTo(per_entry);
 		text	   *start = DatumGetTextPSlice(entry, 0, strlen(access));
 
 		if (VARSIZE_ANY_EXHDR(start) != strlen(access) ||
@@ -302,10 +303,10 @@ expected_in_log(void)
 			found = digest_of_entry(TextDatumGetCString(entry));
 		if (found)
 			found = MemoryContextStrdup(caller, found);
+		MemoryContextSwitchTo(caller);
 		MemoryContextReset(per_entry);
 		CHECK_FOR_INTERRUPTS();
 	}
-	MemoryContextSwitchTo(caller);
 	MemoryContextDelete(per_entry);
 	systable_endscan_ordered(scan);
 	index_close(index, AccessShareLock);
