@@ -340,7 +340,7 @@ is_own_script(Oid extension)
 static bool
 may_concern(Node *stmt)
 {
-	if (GetCommandLogLevel(stmt) != LOGSTMT_DDL)
+	if (GetCommandLogLevel(stmt) != LOGSTMT_DDL && !pgcredit_configuration_sets_triggers(stmt))
 		return false;
 	if (IsA(stmt, ClusterStmt) || IsA(stmt, RefreshMatViewStmt))
 		return false;

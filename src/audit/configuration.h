@@ -72,6 +72,7 @@ extern void pgcredit_configuration_list(EntryMembers *members, const char *name,
 extern void pgcredit_configuration_objects(EntryMembers *members, List *touched);
 
 /* configuration_stmt.c */
+extern bool pgcredit_configuration_sets_triggers(Node *stmt);
 extern void pgcredit_configuration_stmt_before(ConfigurationCommand *command);
 extern void pgcredit_configuration_stmt_after(ConfigurationCommand *command, EntryMembers *members);
 

@@ -59,6 +59,17 @@ setting_concerns(const char *name)
 	return false;
 }
 
+/*
+ * Does the command set session_replication_role, which decides whether triggers
+ * fire in this session?
+ */
+bool
+pgcredit_configuration_sets_triggers(Node *stmt)
+{
+	return IsA(stmt, VariableSetStmt) && ((VariableSetStmt *) stmt)->name != NULL &&
+		pg_strcasecmp(((VariableSetStmt *) stmt)->name, "session_replication_role") == 0;
+}
+
 static VariableSetStmt *
 setting_of(Node *stmt)
 {
@@ -70,6 +81,8 @@ setting_of(Node *stmt)
 			return ((AlterRoleSetStmt *) stmt)->setstmt;
 		case T_AlterDatabaseSetStmt:
 			return ((AlterDatabaseSetStmt *) stmt)->setstmt;
+		case T_VariableSetStmt:
+			return (VariableSetStmt *) stmt;
 		default:
 			return NULL;
 	}
