@@ -3,7 +3,7 @@
 #
 # The entries are of the length of an access; hash_rate.c reads them from memory.
 
-sql <<'SQL'
+sql > /dev/null <<'SQL'
 SELECT count(credit._audit_note(jsonb_build_object('kind', 'test', 'n', g, 'padding', repeat('x', 300)))) FROM generate_series(1, :rows) g;
 DO $$
 BEGIN
