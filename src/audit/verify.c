@@ -112,6 +112,9 @@ is_number_of(const char *entry, Size len, uint64 seq)
 
 	while ((at = memmem(at, end - at, name, sizeof(name) - 1)) != NULL)
 	{
+		/* most entries have no inner object before it */
+		if (seen == entry && len > 0 && memchr(entry + 1, '{', at - entry) == NULL)
+			return says_number(at, end, number, number_len);
 		for (; seen < at; seen++)
 		{
 			if (quoted && *seen == '\\')
