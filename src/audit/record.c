@@ -115,7 +115,8 @@ check_can_record(PgcreditEntry *entries, int n)
 }
 
 /*
- * Put n items into the ring, waiting for room.
+ * Put n items into the ring, waiting for room.  A list may have any number of
+ * rows and only few of them may be in the ring, so each has its own time.
  */
 static void
 put_items(QueueKind kind, const PgcreditEntry *items, int n)
@@ -132,6 +133,8 @@ put_items(QueueKind kind, const PgcreditEntry *items, int n)
 		if (sqlstate == 0)
 		{
 			put++;
+			if (kind == QUEUE_LIST_ROW)
+				deadline = TimestampTzPlusMilliseconds(GetCurrentTimestamp(), audit_timeout_ms);
 			continue;
 		}
 		if (GetCurrentTimestamp() >= deadline)
