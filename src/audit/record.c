@@ -129,7 +129,13 @@ put_items(QueueKind kind, const PgcreditEntry *items, int n)
 	while (put < n)
 	{
 		int			sqlstate = pgcredit_queue_put(kind, &items[put], ticket);
+		int			failed;
+		uint64		seq;
 
+		/* where one could not be written the others are for nothing */
+		(void) pgcredit_waiter_outstanding(&failed, &seq);
+		if (failed != 0)
+			refuse(failed);
 		if (sqlstate == 0)
 		{
 			put++;
