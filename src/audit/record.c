@@ -123,7 +123,8 @@ check_can_record(PgcreditEntry *entries, int n)
 }
 
 /*
- * Put n items into the ring, waiting for room.
+ * Put n items into the ring, waiting for room.  A list may have any number of
+ * rows and only few of them may be in the ring, so each has its own time.
  */
 static void
 put_items(QueueKind kind, const PgcreditEntry *items, int n)
@@ -136,10 +137,18 @@ put_items(QueueKind kind, const PgcreditEntry *items, int n)
 	while (put < n)
 	{
 		int			sqlstate = pgcredit_queue_put(kind, &items[put], ticket);
+		int			failed;
+		uint64		seq;
 
+		/* where one could not be written the others are for nothing */
+		(void) pgcredit_waiter_outstanding(&failed, &seq);
+		if (failed != 0)
+			refuse(failed);
 		if (sqlstate == 0)
 		{
 			put++;
+			if (kind == QUEUE_LIST_ROW)
+				deadline = TimestampTzPlusMilliseconds(GetCurrentTimestamp(), audit_timeout_ms);
 			continue;
 		}
 		if (GetCurrentTimestamp() >= deadline)
