@@ -59,8 +59,7 @@ is(one('SELECT sum(waits) FROM credit.stat_audit_wait'), 20, 'the histogram has 
 is(one(q{SELECT sum(w.waits * w.from_us) <= s.wait_ms * 1000 + 20 AND s.wait_ms * 1000 <= sum(w.waits * w.below_us)
 	FROM credit.stat_audit_wait w, credit.stat_audit s GROUP BY s.wait_ms}), 't', 'and their sum lies within its bounds');
 is(one('SELECT max(share_below) FROM credit.stat_audit_wait'), 1, 'the shares go up to all');
-$node->psql('postgres', open_sql(41), extra_params => [ '-U', 'bank_a' ]) foreach (1 .. 3);
-$node->psql('postgres', open_sql(1, 'electricity_use'), extra_params => [ '-U', 'bank_a' ]);
+$node->psql('postgres', join("\n", (open_sql(41)) x 3, open_sql(1, 'electricity_use')), extra_params => [ '-U', 'bank_a' ], on_error_stop => 0);
 is($node->safe_psql('postgres', q{SELECT count(DISTINCT subject_id) FROM credit.open_access('{1,45,46,900}'::bigint[], 'pre_loan', '{tax_payment}')}, extra_params => [ '-U', 'bank_a' ]), 4, 'many at once');
 is(refused('refusal'), 'category_refused 1, no_consent 4, unknown_subject 1', 'entries of refusals by their reasons');
 is(shown('refusals'), 6, 'and all together');
