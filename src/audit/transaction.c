@@ -53,7 +53,7 @@ at_end_of_transaction(XactEvent event, void *arg)
 				pgcredit_queue_flag_outbox(MyDatabaseId);
 			break;
 		case XACT_EVENT_ABORT:
-		case XACT_EVENT_PREPARE:	/* see is_commit_prepared */
+		case XACT_EVENT_PREPARE:	/* see prepared_was_committed */
 			break;
 		default:
 			return;
@@ -162,15 +162,25 @@ database_wanted_alone(Node *stmt)
 	return dbid;
 }
 
-/*
- * COMMIT PREPARED commits what another transaction may have left in the outbox,
- * and no commit callback tells of it.
- */
 static bool
 is_commit_prepared(Node *stmt)
 {
 	return IsA(stmt, TransactionStmt) &&
 		((TransactionStmt *) stmt)->kind == TRANS_STMT_COMMIT_PREPARED;
+}
+
+/*
+ * What another transaction did has been committed, and no callback tells what
+ * that was: it may have left rows in the outbox, created the extension or
+ * dropped it.
+ */
+static void
+prepared_was_committed(void)
+{
+	if (pgcredit_extension_installed())
+		pgcredit_queue_flag_outbox(MyDatabaseId);
+	else
+		pgcredit_queue_wake_writer(MyDatabaseId);
 }
 
 /*
@@ -190,7 +200,7 @@ run_utility(PlannedStmt *pstmt, const char *queryString, bool readOnlyTree,
 	{
 		next(pstmt, queryString, readOnlyTree, context, params, queryEnv, dest, qc);
 		if (is_commit_prepared(pstmt->utilityStmt))
-			pgcredit_queue_flag_outbox(MyDatabaseId);
+			prepared_was_committed();
 		return;
 	}
 	PG_TRY();

@@ -187,7 +187,6 @@ my %fault = (
 		{
 			local $ENV{LD_PRELOAD}        = $shim;
 			local $ENV{DISK_FULL_CONTROL} = $disk;
-			local $ENV{PGHOST}            = $node->host;
 			system_or_bail('pg_ctl', '-s', '-W', '-D', $node->data_dir, '-l', $node->logfile, 'start');
 		}
 		until_true('a postmaster', sub { -s $node->data_dir . '/postmaster.pid' });
@@ -322,13 +321,12 @@ sub one_fault
 	return if $name !~ /$only/ || !Test::More->builder->is_passing;
 	my $begin = time;
 	ok($load->wait_for_answers(2), "$name: the load runs before");
-	my $mark = log_mark($node);
 	$work->();
 	wait_until_up($node);
 	wait_for_writer($node);
 	ok($load->wait_for_answers(2), "$name: the load runs after");
 	$load->{node} = $node;
-	$load->judge($name, $most, $mark);
+	$load->judge($name, $most);
 	$load->resume;
 	$done{$name}++;
 	note(sprintf('%s: %.1f s, entries %d', $name, time - $begin, $#{ $load->{log} }));
@@ -401,7 +399,7 @@ foreach my $round (1 .. $rounds)
 }
 
 $load->judge('in the end', $most);
-is(log_mark($node)->{digest}, $load->{sha}->clone->hexdigest, 'the log is what was read of it, piece by piece');
+is($load->{mark}{digest}, $load->{sha}->clone->hexdigest, 'the log is what was read of it, piece by piece');
 $load->finish;
 my $faults = 0;
 $faults += $_ foreach (values %done);

@@ -389,6 +389,19 @@ writes('promoted: COMMIT PREPARED and ROLLBACK PREPARED', q{COMMIT PREPARED 's1'
 	[ 'INSERT', 't', 1, [ 830, 's1' ] ], [ 'UPDATE', 'u', 1, [ 1, 'c2' ], [ 1, 's1' ] ]);
 log_is_whole($node, 'in the end', 'postgres', mark => $mark);
 
+# The extension itself created and dropped in two phases: the writer comes and goes with it.
+$node->safe_psql('postgres', 'CREATE DATABASE two_phases');
+my $there = session($node, $superuser, 'two_phases');
+$there->query_safe(q{SET client_min_messages = warning; BEGIN; CREATE EXTENSION pgcredit; PREPARE TRANSACTION 'create'});
+is(writer_pid($node, 'two_phases'), '', 'CREATE EXTENSION prepared: no writer');
+$there->query_safe(q{COMMIT PREPARED 'create'});
+ok(wait_for_writer($node, 'two_phases'), 'CREATE EXTENSION committed: a writer');
+$there->query_safe(q{BEGIN; DROP EXTENSION pgcredit; PREPARE TRANSACTION 'drop'});
+isnt(writer_pid($node, 'two_phases'), '', 'DROP EXTENSION prepared: the writer is there');
+$there->query_safe(q{COMMIT PREPARED 'drop'});
+ok(wait_for_no_writer($node, 'two_phases'), 'DROP EXTENSION committed: no writer');
+$there->quit;
+
 $psql->quit;
 $node->stop;
 done_testing();

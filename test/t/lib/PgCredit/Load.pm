@@ -69,7 +69,7 @@ sub prepare
 sub new
 {
 	my ($class, $node, %option) = @_;
-	my $self = bless { node => $node, readers => 16, writers => 2, think => 5, %option }, $class;
+	my $self = bless { node => $node, readers => 16, writers => 2, think => 15, %option }, $class;
 	my $dir  = PostgreSQL::Test::Utils::tempdir;
 	my $all  = $self->{readers} + $self->{writers};
 
@@ -404,10 +404,10 @@ sub judge_rows
 	return;
 }
 
-# Compares all lists with the log and leaves the load paused. "most" is the longest that an access may take, in seconds.
+# Compares all lists with the log, and the log with what it was the last time; leaves the load paused. "most" is the longest that an access may take, in seconds.
 sub judge
 {
-	my ($self, $name, $most, $mark) = @_;
+	my ($self, $name, $most) = @_;
 	my @wrong;
 
 	$self->pause;
@@ -423,7 +423,8 @@ sub judge
 	$self->{worst_ever} = $self->{worst} if $self->{worst} > ($self->{worst_ever} // 0);
 	$self->{worst} = 0;
 	is(join("\n", @wrong > 10 ? (@wrong[ 0 .. 9 ], '...') : @wrong), '', "$name: rows, writes and refusals have their entries");
-	log_is_whole($self->{node}, $name, 'postgres', mark => $mark);
+	log_is_whole($self->{node}, $name, 'postgres', mark => $self->{mark});
+	$self->{mark} = log_mark($self->{node});
 	return;
 }
 
