@@ -44,6 +44,7 @@ CREATE TABLE credit.audit_conflict (
     what  text NOT NULL
 );
 COMMENT ON TABLE credit.audit_conflict IS 'checkpoints of this log, known outside, that this log is no continuation of (冲突检查点)';
+SELECT credit._audit_table('credit.audit_conflict');
 
 SELECT pg_catalog.pg_extension_config_dump('credit.audit_origin', '');
 SELECT pg_catalog.pg_extension_config_dump('credit.audit_checkpoint', '');

@@ -11,6 +11,7 @@
 #include "executor/spi.h"
 #include "utils/builtins.h"
 
+#include "audit/audit_internal.h"
 #include "audit/verify.h"
 #include "core/core.h"
 
@@ -42,7 +43,9 @@ static const char setup_query[] =
 "    ('audit_origin', 'audit_insert', 'audit_write', 4), ('audit_origin', 'audit_update', 'audit_write', 16),"
 "    ('audit_origin', 'audit_delete', 'audit_write', 8), ('audit_origin', 'audit_truncate', 'audit_write', 32),"
 "    ('audit_witness', 'audit_insert', 'audit_write', 4), ('audit_witness', 'audit_update', 'audit_write', 16),"
-"    ('audit_witness', 'audit_delete', 'audit_write', 8), ('audit_witness', 'audit_truncate', 'audit_write', 32)),"
+"    ('audit_witness', 'audit_delete', 'audit_write', 8), ('audit_witness', 'audit_truncate', 'audit_write', 32),"
+"    ('audit_conflict', 'audit_insert', 'audit_write', 4), ('audit_conflict', 'audit_update', 'audit_write', 16),"
+"    ('audit_conflict', 'audit_delete', 'audit_write', 8), ('audit_conflict', 'audit_truncate', 'audit_write', 32)),"
 " function (name, symbol) AS (VALUES"
 "    ('_refuse_change', 'pgcredit_refuse_change'), ('_restore_log', 'pgcredit_restore_log'),"
 "    ('_restore_rows', 'pgcredit_restore_rows'), ('audit_write', 'pgcredit_audit_write'), ('_audit_note', 'pgcredit_audit_note'),"
@@ -93,11 +96,6 @@ static const char setup_query[] =
 "    WHERE e.extname = 'pgcredit' AND e.extversion <> $1)"
 " SELECT what FROM found ORDER BY place, what COLLATE \"C\" LIMIT 1";
 
-/* The digest of all that the extension's objects are made of, where it can be had. */
-static const char digest_query[] =
-"SELECT 'The code of the extension''s objects is not that which the library brought.'"
-" WHERE credit._code_digest() IS DISTINCT FROM credit._code_expected()";
-
 static bool
 ask(Verify *verify, const char *query, int n_args)
 {
@@ -110,23 +108,28 @@ ask(Verify *verify, const char *query, int n_args)
 		pgcredit_verify_wrong(verify, "setup", 0, "%s", SPI_getvalue(SPI_tuptable->vals[0], SPI_tuptable->tupdesc, 1));
 }
 
+/*
+ * Are the extension's objects those of the newest entry that says what they
+ * are?  Asked of the library: the functions of SQL could be others by now.
+ */
+static bool
+code_is_as_recorded(Verify *verify)
+{
+	char	   *expected = pgcredit_code_expected();
+
+	return (expected != NULL && strcmp(expected, pgcredit_code_digest()) == 0) ||
+		pgcredit_verify_wrong(verify, "setup", 0,
+							  "The code of the extension's objects is not that of the newest entry that records a change of it.");
+}
+
 bool
 pgcredit_verify_setup(Verify *verify)
 {
 	bool		good;
-	bool		digest;
 
 	if (SPI_connect() != SPI_OK_CONNECT)
 		elog(ERROR, "could not connect to SPI");
-	good = ask(verify, setup_query, 1);
-	if (good)
-	{
-		if (SPI_execute("SELECT WHERE to_regprocedure('credit._code_digest()') IS NOT NULL"
-						" AND to_regprocedure('credit._code_expected()') IS NOT NULL", true, 1) != SPI_OK_SELECT)
-			elog(ERROR, "could not read the catalogue");
-		digest = SPI_processed > 0;
-		good = !digest || ask(verify, digest_query, 0);
-	}
+	good = ask(verify, setup_query, 1) && code_is_as_recorded(verify);
 	SPI_finish();
 	return good;
 }

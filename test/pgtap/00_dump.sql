@@ -16,7 +16,8 @@ CREATE TEMP VIEW vocabulary AS
 
 -- What the platform makes anew from what is dumped.
 CREATE TEMP VIEW derived AS
-    SELECT unnest(ARRAY['credit.audit_leaf', 'credit.audit_node'])::regclass AS oid;
+    SELECT unnest(ARRAY['credit.audit_leaf', 'credit.audit_node', 'credit.audit_history', 'credit.audit_history_state',
+                        'credit.audit_descriptor', 'credit.audit_bulk'])::regclass AS oid;
 
 SELECT is_empty($$
     SELECT r.oid::regclass FROM rel r

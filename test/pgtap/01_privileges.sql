@@ -181,24 +181,6 @@ INSERT INTO expected VALUES ('credit.tlog_proof(bigint,bytea)', '.XX...X'), ('cr
 INSERT INTO expected SELECT trim(l), '.X....X' FROM string_to_table($$
     credit.key_id()
 $$, E'\n') l WHERE trim(l) <> '';
--- The log's tree and its proofs: hashes, and entries for the auditor.
-INSERT INTO expected SELECT trim(l), '......X' FROM string_to_table($$
-    credit.consistency_proof(bigint,bigint)
-    credit.entry_bundle(bigint,integer)
-    credit.inclusion_proof(bigint,bigint)
-    credit.leaf_hash(text)
-    credit.log_root(bigint)
-    credit.log_size()
-    credit.tile(integer,bigint,integer)
-$$, E'\n') l WHERE trim(l) <> '';
-INSERT INTO expected SELECT trim(l), '.X....X' FROM string_to_table($$
-    credit.add_cosignature(text,bigint)
-    credit.check_checkpoint(text)
-    credit.checkpoint()
-    credit.witness_request(bigint)
-    credit._witness_quorum()
-$$, E'\n') l WHERE trim(l) <> '';
-INSERT INTO expected VALUES ('credit.tlog_proof(bigint,bytea)', '.XX...X'), ('credit.log_vkey()', '.XXXXXX');
 -- How the log is doing: what its views ask; they are the server's monitor's as well, see below.
 INSERT INTO expected SELECT trim(l), '.X....X' FROM string_to_table($$
     credit._stat_audit()
@@ -265,14 +247,6 @@ INSERT INTO expected SELECT trim(l), '.......' FROM string_to_table($$
     credit._code_digest()
     credit._code_expected()
     credit._compares(numeric,text)
-    credit._cosignatures(text,text[])
-    credit._log_vkey(text)
-    credit._note_text(text)
-    credit._own_note(text,text)
-    credit._published(bigint)
-    credit._restore_rows()
-    credit._sign_checkpoint()
-    credit._vkey_name(text,boolean)
     credit._consent_trail()
     credit._defined_target(jsonb)
     credit._definition(bigint)
