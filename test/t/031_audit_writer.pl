@@ -226,7 +226,7 @@ is("$got$state", 'PC002', 'the writer hangs: PC002');
 cmp_ok($took, '<', $timeout + $margin, 'the writer hangs: in time');
 $got = $reader->query_safe(q{
 	SET pgcredit.audit_timeout = 20;
-	CREATE TEMP TABLE word AS SELECT array_agg(rpad(g || '', 100, 'x')) AS list FROM generate_series(1, 120) g;
+	CREATE TEMP TABLE word AS SELECT array_agg(rpad('w' || g, 100, 'x')) AS list FROM generate_series(1, 120) g;
 	CREATE FUNCTION pg_temp.refusals() RETURNS text LANGUAGE plpgsql AS $$
 	DECLARE
 		states text[];

@@ -251,7 +251,7 @@ my %fault = (
 
 		$filler->query_safe(q{
 			SET pgcredit.audit_timeout = 20;
-			CREATE TEMP TABLE word AS SELECT array_agg(rpad(g || '', 100, 'x')) AS list FROM generate_series(1, 120) g;
+			CREATE TEMP TABLE word AS SELECT array_agg(rpad('w' || g, 100, 'x')) AS list FROM generate_series(1, 120) g;
 			CREATE FUNCTION pg_temp.refusals() RETURNS void LANGUAGE plpgsql AS $$
 			BEGIN
 				FOR k IN 1 .. 30 LOOP
