@@ -45,7 +45,7 @@
 
 #define BATCH_BYTES (512 * 1024)
 #define OUTBOX_AT_ONCE 1000
-/* Rows of prepared transactions come without a wake-up. */
+/* Looked at without a wake-up as well: one is lost with a process that dies after its commit. */
 #define OUTBOX_LOOK_MS 1000L
 
 /* Columns of credit.audit_outbox */

@@ -215,12 +215,12 @@ sub log_mark
 	return { size => $size, digest => $digest, checkpoint => checkpoint($node, $db) };
 }
 
-# The checkpoint's bytes; psql adds a newline of its own.
+# The checkpoint's bytes, which end in one newline.
 sub checkpoint
 {
 	my ($node, $db) = @_;
 
-	return $node->safe_psql($db // 'postgres', 'SELECT credit.checkpoint()') . "\n";
+	return $node->safe_psql($db // 'postgres', 'SELECT credit.checkpoint()') =~ s/\n*\z/\n/r;
 }
 
 # Does the log of now continue the checkpoint? Asked of a program without a server.
@@ -235,7 +235,7 @@ sub continues
 	$file{proof} = $node->safe_psql($db, qq{
 		SELECT string_agg(encode(h, 'base64') || E'\\n', '' ORDER BY n)
 		  FROM unnest(credit.consistency_proof($sizes[0], $sizes[1])) WITH ORDINALITY p(h, n)});
-	$file{proof} .= "\n" if $file{proof} ne '';
+	$file{proof} =~ s/\n*\z/\n/ if $file{proof} ne '';
 	append_to_file("$dir/$_", $file{$_}) foreach (keys %file);
 	my ($out, $err) = ('', '');
 	IPC::Run::run([ 'pgcredit-verify', 'consistency', '--key', "\@$dir/vkey", "$dir/old", "$dir/new", "$dir/proof" ],
