@@ -35,7 +35,7 @@ sub as_recorded { return sql($_[0], 'SELECT credit._code_digest() = credit._code
 sql('postgres', 'CREATE EXTENSION pgcredit');
 is(entries('postgres', 0), 'CREATE EXTENSION', 'installed: one entry');
 is(sql('postgres', q{SELECT entry::json ->> 'to_version' = extversion AND entry::json ->> 'code' = credit._code_digest()
-	FROM credit.audit_log, pg_extension WHERE extname = 'pgcredit'}), 't', 'with the version and the digest');
+	FROM credit.audit_log, pg_extension WHERE extname = 'pgcredit' AND kind = 'configuration'}), 't', 'with the version and the digest');
 my $digest = sql('postgres', 'SELECT credit._code_digest()');
 sql('postgres', q{CREATE ROLE other_owner SUPERUSER LOGIN; CREATE DATABASE second TEMPLATE template0 LOCALE 'C'});
 $node->safe_psql('second', q{CREATE TABLE shifts_oids AS SELECT 1 AS a; SET quote_all_identifiers = on; SET datestyle = 'German'; CREATE EXTENSION pgcredit},
