@@ -399,7 +399,7 @@ take_log(Verify *verify, const VerifyMark *mark)
 		if (!count_rows(verify))
 			return false;
 	}
-	return !verify->to_end || check_conflicts(verify);
+	return !verify->to_end || (check_conflicts(verify) && pgcredit_verify_code(verify));
 }
 
 /*

@@ -146,6 +146,7 @@ extern bool pgcredit_verify_notes_end(Verify *verify);
 
 /* verify_setup.c */
 extern bool pgcredit_verify_setup(Verify *verify);
+extern bool pgcredit_verify_code(Verify *verify);
 
 /* verify_progress.c */
 typedef enum VerifyPhase

@@ -93,10 +93,13 @@ static const char setup_query[] =
 "    WHERE e.extname = 'pgcredit' AND e.extversion <> $1)"
 " SELECT what FROM found ORDER BY place, what COLLATE \"C\" LIMIT 1";
 
-/* The digest of all that the extension's objects are made of, where it can be had. */
+/*
+ * The digest of all that the extension's objects are made of, and the one that
+ * the log recorded last.
+ */
 static const char digest_query[] =
-"SELECT 'The code of the extension''s objects is not that which the library brought.'"
-" WHERE credit._code_digest() IS DISTINCT FROM credit._code_expected()";
+"SELECT 'The code of the extension''s objects is not that which the log has recorded last.'"
+" WHERE credit._code_digest() <> credit._code_expected()";
 
 static bool
 ask(Verify *verify, const char *query, int n_args)
@@ -110,23 +113,36 @@ ask(Verify *verify, const char *query, int n_args)
 		pgcredit_verify_wrong(verify, "setup", 0, "%s", SPI_getvalue(SPI_tuptable->vals[0], SPI_tuptable->tupdesc, 1));
 }
 
+/*
+ * Before all: what the others rely on.
+ */
 bool
 pgcredit_verify_setup(Verify *verify)
 {
 	bool		good;
-	bool		digest;
 
 	if (SPI_connect() != SPI_OK_CONNECT)
 		elog(ERROR, "could not connect to SPI");
 	good = ask(verify, setup_query, 1);
-	if (good)
-	{
-		if (SPI_execute("SELECT WHERE to_regprocedure('credit._code_digest()') IS NOT NULL"
-						" AND to_regprocedure('credit._code_expected()') IS NOT NULL", true, 1) != SPI_OK_SELECT)
-			elog(ERROR, "could not read the catalogue");
-		digest = SPI_processed > 0;
-		good = !digest || ask(verify, digest_query, 0);
-	}
+	SPI_finish();
+	return good;
+}
+
+/*
+ * After all, when the entries that say what the code was are known to be true.
+ */
+bool
+pgcredit_verify_code(Verify *verify)
+{
+	bool		good = true;
+
+	if (SPI_connect() != SPI_OK_CONNECT)
+		elog(ERROR, "could not connect to SPI");
+	if (SPI_execute("SELECT WHERE to_regprocedure('credit._code_digest()') IS NOT NULL"
+					" AND to_regprocedure('credit._code_expected()') IS NOT NULL", true, 1) != SPI_OK_SELECT)
+		elog(ERROR, "could not read the catalogue");
+	if (SPI_processed > 0)
+		good = ask(verify, digest_query, 0);
 	SPI_finish();
 	return good;
 }
