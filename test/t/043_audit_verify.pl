@@ -20,6 +20,8 @@ $node->poll_query_until('postgres', 'SELECT count(*) = 0 FROM credit.audit_outbo
 $node->safe_psql('postgres', 'SELECT credit.checkpoint()');
 my $size = $node->safe_psql('postgres', 'SELECT credit.log_size()');
 
+# The last line: what a statement before it shows does not count.
+sub last_line { return (split /\n/, $node->safe_psql('postgres', $_[0]))[-1]; }
 sub answer { return $node->safe_psql('postgres', "SELECT concat_ws(' ', ok, problem, entries, size) FROM credit.verify_log($_[0])"); }
 
 # Starts a verification and, when it is in the middle, does something to its backend. Returns what was seen of it, or ''
@@ -56,11 +58,11 @@ foreach my $what ('pg_cancel_backend', 'pg_terminate_backend')
 	is($node->safe_psql('postgres', 'SELECT count(*) FROM credit.stat_progress_verify'), '0', "$what: it is seen no more");
 
 	# What comes before is not looked at again; that it was not exchanged is.
-	is($node->safe_psql('postgres', qq{SET session_replication_role = replica; BEGIN; UPDATE credit.audit_entry SET entry = entry || ' ' WHERE seq = 5;
+	is(last_line(qq{SELECT set_config('session_replication_role', 'replica', false); BEGIN; UPDATE credit.audit_entry SET entry = entry || ' ' WHERE seq = 5;
 		SELECT concat_ws(' ', ok, entries, size) FROM credit.verify_log(resume => true); ROLLBACK}), "t $size $size", "$what: it goes on from there");
 	is(answer(''), "t $size $size", "$what: or from the beginning");
 	last if $what eq 'pg_terminate_backend';
-	is($node->safe_psql('postgres', qq{SET session_replication_role = replica; BEGIN; UPDATE credit.audit_node SET hashes = set_byte(hashes, 0, get_byte(hashes, 0) # 1);
+	is(last_line(qq{SELECT set_config('session_replication_role', 'replica', false); BEGIN; UPDATE credit.audit_node SET hashes = set_byte(hashes, 0, get_byte(hashes, 0) # 1);
 		SELECT problem FROM credit.verify_log(resume => true); ROLLBACK}), 'tile_changed', 'resumed on another tree: it is not the one verified before');
 }
 
@@ -78,7 +80,7 @@ like(answer('resume => true'), qr/^t (\d+) \1$/, 'resumed later: what came since
 # A restart forgets where it was: then it is the whole log again.
 $node->restart;
 my $new = $node->safe_psql('postgres', 'SELECT credit.log_size()');
-is($node->safe_psql('postgres', q{SET session_replication_role = replica; BEGIN; UPDATE credit.audit_entry SET entry = entry || ' ' WHERE seq = 5;
+is(last_line(q{SELECT set_config('session_replication_role', 'replica', false); BEGIN; UPDATE credit.audit_entry SET entry = entry || ' ' WHERE seq = 5;
 	SELECT concat_ws(' ', problem, wrong_seq) FROM credit.verify_log(resume => true); ROLLBACK}), 'entry_changed 5', 'restarted: from the beginning');
 is($node->safe_psql('postgres', "SELECT concat_ws(' ', ok, first_seq, last_seq = size, size >= $new) FROM credit.verify_log(first => 100000)"), 't 99841 t t', 'or from where one says');
 log_is_whole($node, 'at the end');

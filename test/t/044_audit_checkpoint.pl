@@ -185,8 +185,8 @@ is((run_program($verify, 'proof', '--key', "\@$tmp/vkey", '--witness', $vkey{w1}
 grow($node);
 is(checkpoint(), $published, 'the newer one is not published yet: the older one is given');
 is($node->safe_psql('postgres', q{SELECT cosignatures FROM credit.verify_log()}), '2', 'verify_log has checked the cosignatures');
-is($node->safe_psql('postgres', q{SET session_replication_role = replica; BEGIN; UPDATE credit.audit_cosignature SET line = replace(line, 'w2.example', 'w1.example') WHERE witness = 'w2.example';
-	SELECT problem FROM credit.verify_log()}), 'cosignature', 'and finds one that is wrong');
+like($node->safe_psql('postgres', q{SELECT set_config('session_replication_role', 'replica', false); BEGIN; UPDATE credit.audit_cosignature SET line = replace(line, 'w2.example', 'w1.example') WHERE witness = 'w2.example';
+	SELECT problem FROM credit.verify_log()}), qr/^cosignature$/m, 'and finds one that is wrong');
 set($node, witness_quorum => 0);
 $node->poll_query_until('postgres', q{SELECT credit._witness_quorum() = 0});
 
@@ -206,20 +206,23 @@ log_is_whole($node, 'kill -9 of the notary');
 # A dump, with what was signed
 #
 $node->command_ok([ 'pg_dump', '-f', "$tmp/dump.sql", '-d', $node->connstr('postgres') ], 'pg_dump');
-$node->safe_psql('postgres', 'CREATE DATABASE restored TEMPLATE template0');
-$node->command_ok([ 'psql', '-X', '-q', '-v', 'ON_ERROR_STOP=1', '-d', $node->connstr('restored'), '-f', "$tmp/dump.sql" ], 'restored');
+# elsewhere: two databases of a server do not sign under one name
+my $elsewhere = new_node('elsewhere', conf => "pgcredit.checkpoint_interval = 0\n");
+platform($elsewhere);
+$elsewhere->safe_psql('postgres', 'CREATE DATABASE restored TEMPLATE template0');
+$elsewhere->command_ok([ 'psql', '-X', '-q', '-v', 'ON_ERROR_STOP=1', '-d', $elsewhere->connstr('restored'), '-f', "$tmp/dump.sql" ], 'restored');
 my $all = q{SELECT string_agg(size || note || cosignatures, '' ORDER BY size) FROM credit.checkpoint_log};
-is($node->safe_psql('restored', $all), $node->safe_psql('postgres', $all), 'the restored log has its checkpoints and cosignatures');
-is($node->safe_psql('restored', 'SELECT credit.check_checkpoint(' . sql_literal($note) . ')'), 'consistent', 'and continues what was signed');
-is($node->safe_psql('restored', 'SELECT credit.log_vkey()') . "\n", read_bytes("$tmp/vkey"), 'under the same name');
-log_is_whole($node, 'restored', 'restored');
-$node->safe_psql('restored', open_sql(3), extra_params => [ '-U', 'bank_a' ]);
-write_bytes("$tmp/restored", bytes($node, q{convert_to(credit.checkpoint(), 'UTF8')}, 'restored'));
-write_bytes("$tmp/consistency", $node->safe_psql('restored', "SELECT string_agg(encode(h, 'base64') || E'\\n', '' ORDER BY n)
+is($elsewhere->safe_psql('restored', $all), $node->safe_psql('postgres', $all), 'the restored log has its checkpoints and cosignatures');
+is($elsewhere->safe_psql('restored', 'SELECT credit.check_checkpoint(' . sql_literal($note) . ')'), 'consistent', 'and continues what was signed');
+is($elsewhere->safe_psql('restored', 'SELECT credit.log_vkey()') . "\n", read_bytes("$tmp/vkey"), 'under the same name');
+log_is_whole($elsewhere, 'restored', 'restored');
+$elsewhere->safe_psql('restored', open_sql(3), extra_params => [ '-U', 'bank_a' ]);
+write_bytes("$tmp/restored", bytes($elsewhere, q{convert_to(credit.checkpoint(), 'UTF8')}, 'restored'));
+write_bytes("$tmp/consistency", $elsewhere->safe_psql('restored', "SELECT string_agg(encode(h, 'base64') || E'\\n', '' ORDER BY n)
 	FROM unnest(credit.consistency_proof($size, " . size_of(read_bytes("$tmp/restored")) . ')) WITH ORDINALITY p(h, n)'));
 is((run_program($verify, 'consistency', '--key', "\@$tmp/vkey", "$tmp/published", "$tmp/restored", "$tmp/consistency"))[2], '', 'a checkpoint from before the dump is proven to one after it');
 is((run_program($verify, 'proof', '--key', "\@$tmp/vkey", '--entry', "$tmp/entry", "$tmp/proof"))[2], '', 'a proof from before the dump holds');
-$node->safe_psql('postgres', 'DROP DATABASE restored');
+$elsewhere->stop;
 
 #
 # A standby
