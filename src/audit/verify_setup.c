@@ -94,17 +94,6 @@ static const char setup_query[] =
 "    WHERE NOT c.relrowsecurity AND EXISTS (SELECT FROM pg_policy p WHERE p.polrelid = c.oid))"
 " SELECT what FROM found ORDER BY place, what COLLATE \"C\" LIMIT 1";
 
-<<<<<<< HEAD
-=======
-/*
- * The digest of all that the extension's objects are made of, and the one that
- * the log recorded last.
- */
-static const char digest_query[] =
-"SELECT 'The code of the extension''s objects is not that which the log has recorded last.'"
-" WHERE credit._code_digest() <> credit._code_expected()";
-
->>>>>>> verify
 static bool
 objects_are_there(Verify *verify)
 {
@@ -115,7 +104,6 @@ objects_are_there(Verify *verify)
 }
 
 /*
-<<<<<<< HEAD
  * Are the extension's objects those of the newest entry that says what they
  * are?  Asked of the library: the functions of SQL could be others by now.
  */
@@ -135,8 +123,6 @@ code_is_as_recorded(Verify *verify)
 }
 
 /*
-=======
->>>>>>> verify
  * Before all: what the others rely on.
  */
 bool
@@ -146,11 +132,7 @@ pgcredit_verify_setup(Verify *verify)
 
 	if (SPI_connect() != SPI_OK_CONNECT)
 		elog(ERROR, "could not connect to SPI");
-<<<<<<< HEAD
 	good = objects_are_there(verify);
-=======
-	good = ask(verify, setup_query, 1);
->>>>>>> verify
 	SPI_finish();
 	return good;
 }
@@ -161,23 +143,11 @@ pgcredit_verify_setup(Verify *verify)
 bool
 pgcredit_verify_code(Verify *verify)
 {
-<<<<<<< HEAD
 	bool		good;
 
 	if (SPI_connect() != SPI_OK_CONNECT)
 		elog(ERROR, "could not connect to SPI");
 	good = code_is_as_recorded(verify);
-=======
-	bool		good = true;
-
-	if (SPI_connect() != SPI_OK_CONNECT)
-		elog(ERROR, "could not connect to SPI");
-	if (SPI_execute("SELECT WHERE to_regprocedure('credit._code_digest()') IS NOT NULL"
-					" AND to_regprocedure('credit._code_expected()') IS NOT NULL", true, 1) != SPI_OK_SELECT)
-		elog(ERROR, "could not read the catalogue");
-	if (SPI_processed > 0)
-		good = ask(verify, digest_query, 0);
->>>>>>> verify
 	SPI_finish();
 	return good;
 }
