@@ -226,20 +226,20 @@ turns();
 is(kept_from(), 1, 'what no published checkpoint covers is kept');
 
 set('pgcredit.audit_retention' => '0', 'pgcredit.witness_quorum' => '0');
-one(q{SET session_replication_role = replica; UPDATE credit.audit_entry SET entry = replace(entry, 'note', 'nota') WHERE seq = 700});
+one(q{DO $$BEGIN PERFORM set_config('session_replication_role', 'replica', false); END$$; UPDATE credit.audit_entry SET entry = replace(entry, 'note', 'nota') WHERE seq = 700});
 set('pgcredit.audit_retention' => '1s');
 turns();
 is(kept_from(), 1, 'entries that somebody has bent are kept');
 is(one('SELECT failure_sqlstate, notary_failures > 0 FROM credit.stat_audit'), 'XX001|t', 'and the failure shows');
 set('pgcredit.audit_retention' => '0');
-one(q{SET session_replication_role = replica; UPDATE credit.audit_entry SET entry = replace(entry, 'nota', 'note') WHERE seq = 700});
+one(q{DO $$BEGIN PERFORM set_config('session_replication_role', 'replica', false); END$$; UPDATE credit.audit_entry SET entry = replace(entry, 'nota', 'note') WHERE seq = 700});
 one(q{CREATE TABLE gone AS SELECT * FROM credit.audit_entry WHERE seq <= 256;
-	SET session_replication_role = replica; DELETE FROM credit.audit_entry WHERE seq <= 256});
+	DO $$BEGIN PERFORM set_config('session_replication_role', 'replica', false); END$$; DELETE FROM credit.audit_entry WHERE seq <= 256});
 set('pgcredit.audit_retention' => '1s');
 turns();
 is(kept_from(), 257, 'where entries went otherwise than by policy, nothing goes by it');
 set('pgcredit.audit_retention' => '0');
-one(q{SET session_replication_role = replica; INSERT INTO credit.audit_entry SELECT * FROM gone; DROP TABLE gone});
+one(q{DO $$BEGIN PERFORM set_config('session_replication_role', 'replica', false); END$$; INSERT INTO credit.audit_entry SELECT * FROM gone; DROP TABLE gone});
 one(q{INSERT INTO credit.audit_conflict (note, what) SELECT origin || E'\n', 'ahead' FROM credit.audit_origin});
 set('pgcredit.audit_retention' => '1s');
 # such a log signs nothing, so turns are counted otherwise
@@ -261,7 +261,7 @@ $standby->start;
 # In the middle of a dropping, which nothing hinders any more: rows are moved, its entry is not written.
 my $holder = session($node, 'postgres');
 ask($holder, 'BEGIN; LOCK TABLE credit.audit_outbox IN SHARE MODE;');
-one(q{SET session_replication_role = replica; DELETE FROM credit.audit_conflict});
+one(q{DO $$BEGIN PERFORM set_config('session_replication_role', 'replica', false); END$$; DELETE FROM credit.audit_conflict});
 $node->poll_query_until('postgres', q{
 	SELECT count(*) > 0 FROM pg_locks l JOIN pg_stat_activity a USING (pid)
 	 WHERE NOT l.granted AND l.relation = 'credit.audit_outbox'::regclass AND a.backend_type = 'pgcredit notary'});
