@@ -13,6 +13,7 @@
 #ifndef PGCREDIT_AUDIT_HISTORY_H
 #define PGCREDIT_AUDIT_HISTORY_H
 
+#include "lib/stringinfo.h"
 #include "utils/rel.h"
 #include "utils/snapshot.h"
 #include "utils/timestamp.h"

@@ -304,6 +304,8 @@ notary_loop(void)
 	MemoryContext turn = AllocSetContextCreate(TopMemoryContext, "pgcredit notary",
 											   ALLOCSET_DEFAULT_SIZES);
 	TimestampTz last = GetCurrentTimestamp();
+	TimestampTz next_turn = last;
+	bool		more = false;
 	uint64		asked;
 	uint64		done;
 	bool		accessed;
@@ -312,7 +314,6 @@ notary_loop(void)
 	{
 		TimestampTz now = GetCurrentTimestamp();
 		bool		due;
-		bool		more;
 		long		wait;
 
 		ResetLatch(MyLatch);
@@ -333,13 +334,19 @@ notary_loop(void)
 			TimestampDifferenceExceeds(last, now, checkpoint_interval_s * 1000);
 		if (due || asked > done)
 			last = now;
-		more = one_turn(due || asked > done, asked, accessed);
+		/* The history has shorter turns of its own. */
+		if (due || asked > done || more || now >= next_turn)
+		{
+			more = one_turn(due || asked > done, asked, accessed);
+			next_turn = TimestampTzPlusMilliseconds(now, TURN_MS);
+		}
 		wait = pgcredit_history_turn(my_slot, in_use);
 		pgstat_report_stat(false);
 		if (more || asked > done || wait == 0)
 			continue;
+		wait = Min(wait, TimestampDifferenceMilliseconds(GetCurrentTimestamp(), next_turn));
 		(void) WaitLatch(MyLatch, WL_LATCH_SET | WL_TIMEOUT | WL_EXIT_ON_PM_DEATH,
-						 Min(wait, TURN_MS), pgcredit_audit_wait(AUDIT_WAIT_NOTARY_IDLE));
+						 Max(wait, 1L), pgcredit_audit_wait(AUDIT_WAIT_NOTARY_IDLE));
 	}
 }
 

@@ -16,7 +16,7 @@ use PostgreSQL::Test::Cluster;
 use PostgreSQL::Test::Utils;
 use Test::More;
 
-my $node = new_node('history', allows_streaming => 1);
+my $node = new_node('history', allows_streaming => 1, conf => "pgcredit.audit_retention_least = 1s\n");
 platform($node);
 wait_for_writer($node);
 
@@ -221,6 +221,42 @@ $node->safe_psql('elsewhere', "SELECT pg_terminate_backend(pid, 5000) FROM pg_st
 $node->safe_psql('elsewhere', read_sql(5), extra_params => [ '-U', 'bank_a' ]);
 wait_for_index('elsewhere');
 like(history(5, 'elsewhere'), qr/^\d+\|[^|]*\|access\|/, 'and it goes on');
+
+# A log that comes late, into a database whose own entries are indexed already, which then get other numbers.
+$node->safe_psql('postgres', 'CREATE DATABASE late TEMPLATE template0');
+platform($node, 'late');
+wait_for_index('late');
+$node->safe_psql('postgres', "COPY (SELECT * FROM credit.audit_entry WHERE seq <= $last ORDER BY seq) TO '$dir/log'");
+$node->safe_psql('late', "COPY credit.audit_entry FROM '$dir/log'");
+wait_for_index('late');
+is($node->safe_psql('late', q{
+	SELECT count(*) || ' lines, ' || count(*) FILTER (WHERE h.token IS NULL OR e.token IS NULL) || ' wrong'
+	  FROM credit.audit_history h
+	  FULL JOIN (SELECT DISTINCT seq, encode(substr(decode(translate(token, '-_', '+/') || '=', 'base64'), 1, 16), 'hex')::uuid AS token
+				   FROM credit.audit_entry, jsonb_array_elements_text(entry::jsonb -> 'subjects') token) e USING (seq, token)}) =~ s/^[1-9]\d*//r,
+	' lines, 0 wrong', 'a log that comes late: every line, and no other');
+
+# ---------------------------------------------------------------------------
+# Dropped
+# ---------------------------------------------------------------------------
+
+# What the retention policy drops takes its lines and its lists along, and no others.
+$node->safe_psql('postgres', q{SELECT count(credit._audit_note(jsonb_build_object('kind', 'note', 'n', g))) FROM generate_series(1, 600) g});
+wait_for_index();
+$node->safe_psql('postgres', read_sql(5), extra_params => [ '-U', 'bank_a' ]);
+my ($kept_entry) = split /\|/, $node->safe_psql('postgres', many_sql(51, 200), extra_params => [ '-U', 'bank_a' ]);
+$node->safe_psql('postgres', q{SELECT credit.checkpoint()});
+$node->safe_psql('postgres', q{ALTER SYSTEM SET pgcredit.audit_retention = '1s'});
+$node->safe_psql('postgres', q{SELECT pg_reload_conf()});
+$node->poll_query_until('postgres', "SELECT kept_from > $entry FROM credit.stat_audit");
+wait_for_index();
+my $kept = $node->safe_psql('postgres', 'SELECT kept_from FROM credit.stat_audit');
+is($node->safe_psql('postgres', "SELECT count(*) FROM credit.audit_history WHERE seq < $kept"), '0', 'no line of a dropped entry is left');
+cmp_ok($node->safe_psql('postgres', 'SELECT count(*) FROM credit.audit_history'), '>', 0, 'others are');
+is($node->safe_psql('postgres', 'SELECT string_agg(seq::text, $$,$$) FROM credit.audit_bulk'), $kept_entry, 'the kept list is named');
+is($node->safe_psql('postgres', 'SELECT count(DISTINCT list) FROM credit.audit_list'), '2', 'it, and the young one without an entry, are the lists left');
+lists_are_whole('dropped');
+like(history(51), qr/^(\d+\|[^\n]*\n)*$kept_entry\|[^\n]*\|t\z/, 'the history begins with what is kept');
 
 $node->stop;
 done_testing();
