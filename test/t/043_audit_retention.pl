@@ -313,14 +313,14 @@ foreach my $statement ('DELETE FROM credit.audit_pruned', 'TRUNCATE credit.audit
 is((fails_with($node, 'postgres', 'postgres', q{INSERT INTO credit.audit_pruned VALUES (99999, '')}))[0], '55000', 'nor is anything added by hand');
 
 # The last tile stays, full or not.
-set('pgcredit.audit_retention' => '0');
+# A setting that changes is an entry, so the policy is in force before the tile is filled.
+set('pgcredit.audit_retention' => '1s');
 turns();
 notes(256 - size_of() % 256);
 is(size_of() % 256, 0, 'the last tile is full');
+sleep(2);
 turns();
 is(newest(), size_of(), 'and signed');
-set('pgcredit.audit_retention' => '1s');
-turns();
 is(size_of() - kept_from(), 255, 'it is kept');
 set('pgcredit.audit_retention' => '0');
 log_is_whole($node, 'full tile', 'postgres', from => kept_from());
