@@ -82,6 +82,11 @@ pgcredit_append_flush(Appender *appender)
 	appender->n_filled = 0;
 }
 
+/*
+ * Insert what is left and give everything back but the lock, which is kept to
+ * the end of the transaction: who waits for it, as a restore does, must see what
+ * was written.
+ */
 void
 pgcredit_append_close(Appender *appender)
 {
@@ -90,7 +95,7 @@ pgcredit_append_close(Appender *appender)
 		ExecDropSingleTupleTableSlot(appender->slots[k]);
 	ExecCloseIndices(appender->rri);
 	FreeExecutorState(appender->estate);
-	table_close(appender->rel, RowExclusiveLock);
+	table_close(appender->rel, NoLock);
 }
 
 /* ---------------------------------------------------------------------------

@@ -357,6 +357,9 @@ foreach my $how ('sql', 'inserts')
 	ok(root($last, $how) eq $last_root, "$how: the same root");
 	is(answers($size, $how), $answers, "$how: all answers are the same");
 	is(look($how), size_of($how), "$how: a read is recorded");
+	# Two databases of a server do not sign as one log.
+	is((fails_with($node, $how, 'postgres', 'SELECT credit.checkpoint()'))[0], 'PC005', "$how: a copy beside the log does not sign as it");
+	one("SELECT credit.set_log_origin('$how.example/log', anew => true)", $how);
 	one('SELECT credit.checkpoint()', $how);
 	all_proofs($how, $how);
 	notes(600, $how);
