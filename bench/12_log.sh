@@ -51,7 +51,7 @@ plain=$(place_env+=(PGDATABASE=biglog); seconds_of "INSERT INTO plain SELECT g, 
 log_sql -c 'CHECKPOINT'
 log_sql -c 'INSERT INTO credit.audit_entry SELECT seq, entry FROM plain ORDER BY seq'
 tree=$(log_until "coalesce(max(n), 0) >= $entries / 32 - 1 FROM credit.audit_leaf")
-history=$(log_until "NOT EXISTS (SELECT FROM credit.stat_history WHERE behind > 1000)")
+history=$(log_until "upto >= $entries FROM credit.audit_history_state")
 printf '   %s entries: tree over them in %s s, history of them in %s s after it\n' "$entries" "$tree" "$history"
 log_sql -c 'VACUUM ANALYZE' -c 'SELECT length(credit.checkpoint())' > "$PLACE/log/biglog"
 
