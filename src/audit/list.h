@@ -20,6 +20,7 @@
 #include "utils/uuid.h"
 
 #include "audit/audit.h"
+#include "audit/entry_kernel.h"
 #include "crypto/crypto.h"
 
 /* Columns, from 1 */
@@ -64,6 +65,7 @@ typedef struct ListElement
 extern void pgcredit_list_element(const char *at, const char *end, ListElementKind kind, ListElement *element);
 extern bool pgcredit_list_fold(void *hashes, unsigned int height, uint64 index, PgcreditMerkleHash out);
 extern bool pgcredit_list_has(Snapshot snapshot, const pg_uuid_t *list, const pg_uuid_t *key);
+extern bool pgcredit_list_is_whole(Snapshot snapshot, PgcreditSpan entry);
 extern int64 pgcredit_list_drop(const pg_uuid_t *list);
 extern int64 pgcredit_list_clean(HTAB *named);
 

@@ -192,6 +192,33 @@ prove(Snapshot snapshot, const pg_uuid_t *list, bool unknown, const pg_uuid_t *k
 }
 
 /*
+ * Has credit.audit_list, where the entry has a list, the elements that the entry
+ * has the root of?
+ */
+bool
+pgcredit_list_is_whole(Snapshot snapshot, PgcreditSpan entry)
+{
+	HistoryEntry parsed;
+	StringInfoData members;
+	Proving		p = {.size = 1024};
+	PgcreditMerkleHash root;
+	int64		n;
+	char	   *named;
+
+	initStringInfo(&members);
+	if (!pgcredit_history_parse(entry, &parsed, &members) ||
+		!(parsed.has_list || parsed.has_unknown_list))
+		return true;
+	p.hashes = palloc(p.size * sizeof(PgcreditMerkleHash));
+	n = walk_list(snapshot, &parsed.list, parsed.has_unknown_list, visit_to_prove, &p);
+	if (!pgcredit_merkle_root((uint64) n, pgcredit_list_fold, p.hashes, root))
+		elog(ERROR, "could not compute the root of a list");
+	pfree(p.hashes);
+	named = psprintf("\"list\":\"%s\"", pgcredit_base64url(root, sizeof(root)));
+	return memmem(entry.at, entry.len, named, strlen(named)) != NULL;
+}
+
+/*
  * Does the entry name the subject with this token?  Then its bytes are in
  * proof->entry, and where it does so in a list, the proof of that, else
  * proof->element is NULL.

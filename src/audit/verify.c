@@ -26,6 +26,7 @@
 #include "utils/snapmgr.h"
 
 #include "audit/audit_internal.h"
+#include "audit/list.h"
 #include "audit/verify.h"
 #include "core/core.h"
 
@@ -131,6 +132,27 @@ is_number_of(const char *entry, Size len, uint64 seq)
 	return false;
 }
 
+/*
+ * Is the list of an access to many, if it is one, what the entry has the root
+ * of?
+ */
+static bool
+list_is_whole(Verify *verify, const char *entry, Size len)
+{
+	static const char access[] = "{\"access\":";
+	static const char list[] = ",\"list\":\"";
+	MemoryContext old;
+	bool		whole;
+
+	if (len < sizeof(access) || memcmp(entry, access, sizeof(access) - 1) != 0 ||
+		memmem(entry, len, list, sizeof(list) - 1) == NULL)
+		return true;
+	old = MemoryContextSwitchTo(verify->row);
+	whole = pgcredit_list_is_whole(verify->tree->snapshot, (PgcreditSpan) {entry, len});
+	MemoryContextSwitchTo(old);
+	return whole;
+}
+
 static bool
 take_entry(Verify *verify)
 {
@@ -146,6 +168,8 @@ take_entry(Verify *verify)
 		return pgcredit_verify_wrong(verify, "entry_changed", seq, "It has %zu bytes, no entry has more than %d.", len, PGCREDIT_ENTRY_MAX);
 	if (!is_number_of(bytes, len, seq))
 		return pgcredit_verify_wrong(verify, "entry_number", seq, "Its bytes do not say this number.");
+	if (!list_is_whole(verify, bytes, len))
+		return pgcredit_verify_wrong(verify, "list_changed", seq, "The rows of credit.audit_list are not those that it has the root of.");
 	pgcredit_merkle_leaf(bytes, len, hash);
 	pgcredit_rows_next(&verify->entry_rows);
 	verify->count.entries++;

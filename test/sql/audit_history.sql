@@ -160,6 +160,14 @@ SELECT credit.list_proof(:start, repeat('A', 43));
 SELECT credit.listed(:start);
 SELECT credit.listed(-1);
 \set VERBOSITY terse
+-- A list that somebody bends does not fit the root in its entry.
+BEGIN;
+SELECT set_config('session_replication_role', 'replica', true);
+UPDATE credit.audit_list SET elements = set_byte(elements, length(elements) - 1, (get_byte(elements, length(elements) - 1) + 1) % 128)
+ WHERE list = (SELECT encode(substr(decode(translate(entry::jsonb ->> 'list', '-_', '+/') || '=', 'base64'), 1, 16), 'hex')::uuid
+                 FROM credit.audit_entry WHERE seq = :many);
+SELECT ok, wrong_seq = :many AS that_entry, problem, detail FROM credit.verify_log();
+ROLLBACK;
 
 -- The history has it, before it is indexed and after, and the subject can take the proof away.
 SET ROLE history_portal;
