@@ -3,7 +3,7 @@
  *		How far verifications are, in shared memory.
  *
  * What a backend is doing stands with its waiter, under that one's spinlock; a
- * backend that is gone leaves its pid there, which no process has any more.
+ * backend that is gone leaves its pid there, which no backend has any more.
  * Where the last verification of a database got to stands in its slot.
  */
 #include "postgres.h"
@@ -12,7 +12,7 @@
 #include "fmgr.h"
 #include "funcapi.h"
 #include "miscadmin.h"
-#include "storage/proc.h"
+#include "storage/procarray.h"
 #include "utils/builtins.h"
 #include "utils/timestamp.h"
 
@@ -116,7 +116,7 @@ pgcredit_verify_progress(PG_FUNCTION_ARGS)
 		SpinLockAcquire(&pgcredit_audit.waiters[i].mutex);
 		verify = pgcredit_audit.waiters[i].verify;
 		SpinLockRelease(&pgcredit_audit.waiters[i].mutex);
-		if (verify.phase == VERIFY_IDLE || ProcGlobal->allProcs[i].pid != verify.pid)
+		if (verify.phase == VERIFY_IDLE || BackendPidGetProc(verify.pid) == NULL)
 			continue;
 		values[0] = Int32GetDatum(verify.pid);
 		values[1] = ObjectIdGetDatum(verify.dbid);
