@@ -257,12 +257,15 @@ const TreeTile *
 pgcredit_tree_tile(Tree *tree, int level, uint64 n, int width)
 {
 	/* the last tile of a level, which all paths share, and the one asked for before */
-	int			place = n == tree->size >> (TILE_HEIGHT * level) >> TILE_HEIGHT;
-	TreeTile   *tile = tree->tiles[level][place];
+	bool		last = n == tree->size >> (TILE_HEIGHT * level) >> TILE_HEIGHT;
+	TreeTile   *tile = tree->tiles[level][last];
 
 	Assert(width > 0 && width <= TILE_WIDTH);
+	/* a path needs all of a full tile, though not in one call */
+	if (!last)
+		width = TILE_WIDTH;
 	if (tile == NULL)
-		tile = tree->tiles[level][place] = palloc0(sizeof(TreeTile));
+		tile = tree->tiles[level][last] = palloc0(sizeof(TreeTile));
 	if (tile->valid && tile->n == n && tile->width >= width)
 		return tile;
 	tile->n = n;
