@@ -12,10 +12,10 @@ SELECT kind, operation, table_name, coalesce(purpose, '-') AS purpose, count(*) 
   FROM credit.audit_log GROUP BY 1, 2, 3, 4 ORDER BY min(seq);
 
 \echo '-- Each look and each refusal since the 700 consents, and the consent taken back. Subjects stand as tokens, which tell'
-\echo '   nothing to whoever has not the subject''s salt; the bulk read is several entries of one access.'
+\echo '   nothing to whoever has not the subject''s salt; those of the bulk read in a list, of which the entry has the Merkle root.'
 SELECT seq, to_char(recorded, 'HH24:MI:SS.MS') AS recorded, kind, actor, coalesce(purpose, operation) AS purpose,
        (SELECT string_agg(c, ', ') FROM jsonb_array_elements_text(categories) c) AS categories,
-       CASE jsonb_array_length(subjects) WHEN 1 THEN left(subjects ->> 0, 8) || '…' ELSE jsonb_array_length(subjects) || ' subjects' END AS subject,
+       CASE jsonb_array_length(subjects) WHEN 1 THEN left(subjects ->> 0, 8) || '…' ELSE coalesce(jsonb_array_length(subjects), count) || ' subjects' END AS subject,
        reason, left(access::text, 8) AS access,
        CASE WHEN seq = :rolled_back THEN '<== rolled back (已回滚), and here it is' ELSE '' END AS " "
   FROM credit.audit_log WHERE kind IN ('access', 'refusal', 'consent') AND seq > :before_reads ORDER BY seq;
@@ -37,8 +37,8 @@ SELECT unnest(ARRAY[
 SELECT demo.expect(array_agg(DISTINCT reason ORDER BY reason) = '{category_refused,consent_expired,consent_not_started,consent_revoked,no_consent,purpose_refused}',
                    'each kind of refusal is an entry that says its reason')
   FROM credit.audit_log WHERE kind = 'refusal' \g (format=unaligned tuples_only=on)
-SELECT demo.expect(sum(jsonb_array_length(subjects)) FILTER (WHERE kind = 'access') = 699
-                   AND sum(jsonb_array_length(subjects)) FILTER (WHERE kind = 'refusal') = 301, 'the bulk read: 699 subjects in entries of access, 301 in entries of refusal')
+SELECT demo.expect(sum(coalesce(jsonb_array_length(subjects), count)) FILTER (WHERE kind = 'access') = 699
+                   AND sum(coalesce(jsonb_array_length(subjects), count)) FILTER (WHERE kind = 'refusal') = 301, 'the bulk read: 699 subjects in entries of access, 301 in entries of refusal')
   FROM credit.audit_log WHERE access = (SELECT access FROM credit.audit_log WHERE kind IN ('access', 'refusal') ORDER BY seq DESC LIMIT 1) \g (format=unaligned tuples_only=on)
 
 \echo
@@ -48,8 +48,15 @@ SELECT credit.checkpoint() \g (format=unaligned tuples_only=on)
 \set verified `d=$(mktemp -d) && cd "$d" && q() { psql -X -A -t -U auditor -c "$1" | head -c -1; } && q "SELECT credit.log_vkey()" > vkey && q "SELECT credit.tlog_proof($SEQ)" > proof && q "SELECT entry FROM credit.audit_log WHERE seq = $SEQ" > entry && pgcredit-verify proof --key @vkey --entry entry proof; rm -r "$d"`
 SELECT demo.expect(:'verified' LIKE 'valid: %', :'verified') \g (format=unaligned tuples_only=on)
 
+\connect - portal
 \echo
-\echo '-- Nobody rewrites it: not the auditor, and the superuser only by disabling a trigger first (a later version shows that too).'
+\echo '-- Who looked at me (谁查询过我)? The portal asks for subject 1; that it asked is an entry, too:'
+SELECT seq, to_char(recorded, 'HH24:MI:SS.MS') AS recorded, kind, operation, institution, purposes, categories, reason, listed
+  FROM credit.access_history(1, most => 8);
+
+\echo
+\echo '-- Nobody rewrites it: not the auditor, and the superuser only by disabling a trigger first. Then it shows.'
+\connect - auditor
 \set ON_ERROR_STOP off
 DELETE FROM credit.audit_entry WHERE seq = :rolled_back;
 \set auditor :SQLSTATE
@@ -58,3 +65,10 @@ DELETE FROM credit.audit_entry WHERE seq = :rolled_back;
 \set superuser :SQLSTATE
 \set ON_ERROR_STOP on
 SELECT demo.expect((:'auditor', :'superuser') = ('42501', '42501'), 'both were refused, by privilege and by trigger') \g (format=unaligned tuples_only=on)
+SELECT demo.expect(ok, 'credit.verify_log() computed the log anew: ' || entries || ' entries, ' || checkpoints || ' checkpoints, all as signed') FROM credit.verify_log() \g (format=unaligned tuples_only=on)
+BEGIN;
+SET LOCAL session_replication_role = replica;
+UPDATE credit.audit_entry SET entry = replace(entry, '"actor":"bank_a"', '"actor":"bank_b"') WHERE seq = :rolled_back;
+SELECT ok, wrong_seq, problem, detail FROM credit.verify_log();
+SELECT demo.expect(NOT ok AND wrong_seq = :rolled_back, 'the superuser put the blame on another bank, and the log says which entry was bent') FROM credit.verify_log() \g (format=unaligned tuples_only=on)
+ROLLBACK;
