@@ -105,7 +105,7 @@ note_drop(ObjectAccessType access, Oid classId, Oid objectId, int subId, void *a
 }
 
 static DefElem *
-find_option(List *options, const char *name)
+command_option(List *options, const char *name)
 {
 	ListCell   *lc;
 
@@ -142,11 +142,11 @@ database_wanted_alone(Node *stmt)
 				name = ((RenameStmt *) stmt)->subname;
 			break;
 		case T_AlterDatabaseStmt:
-			if (find_option(((AlterDatabaseStmt *) stmt)->options, "tablespace"))
+			if (command_option(((AlterDatabaseStmt *) stmt)->options, "tablespace"))
 				name = ((AlterDatabaseStmt *) stmt)->dbname;
 			break;
 		case T_CreatedbStmt:
-			template = find_option(((CreatedbStmt *) stmt)->options, "template");
+			template = command_option(((CreatedbStmt *) stmt)->options, "template");
 			if (template)
 				name = defGetString(template);
 			break;
