@@ -27,11 +27,11 @@ log_until()
 	awk -v a="$begin" -v b="$EPOCHREALTIME" 'BEGIN { printf "%.2f\n", b - a }'
 }
 
-# buffers_of WARM SQL: buffers that SQL reads in a session that has done WARM, and half a second after it, so that a look
-# at a history, which is an entry itself, is indexed.
+# buffers_of WARM SQL: buffers that SQL reads in a session that has done WARM twice, half a second after it: catalogue
+# caches are warm, and a look at a history, which is an entry itself, is indexed.
 buffers_of()
 {
-	log_sql -At -c "$1" -c 'SELECT pg_sleep(0.5)' -c "EXPLAIN (ANALYZE, BUFFERS, COSTS OFF, TIMING OFF) $2" |
+	log_sql -At -c "$1" -c "$1" -c 'SELECT pg_sleep(0.5)' -c "EXPLAIN (ANALYZE, BUFFERS, COSTS OFF, TIMING OFF) $2" |
 		awk '/Buffers: shared/ && !n { for (i = 1; i <= NF; i++) if (split($i, p, "=") == 2 && p[1] != "dirtied" && p[1] != "written") n += p[2] } END { print n + 0 }'
 }
 

@@ -13,7 +13,7 @@ COMMENT ON COLUMN credit.audit_leaf.n IS 'the row has the hashes of entries 32 n
 
 CREATE TABLE credit.audit_node (
     level  smallint,
-    n      bigint,
+    n      integer,
     hashes bytea NOT NULL,
     PRIMARY KEY (level, n)
 );

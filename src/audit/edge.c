@@ -89,7 +89,7 @@ delete_node_row(Relation rel, int level, uint64 n)
 	HeapTuple	tuple;
 
 	ScanKeyInit(&keys[0], NODE_LEVEL, BTEqualStrategyNumber, F_INT2EQ, Int16GetDatum(level));
-	ScanKeyInit(&keys[1], NODE_N, BTEqualStrategyNumber, F_INT8EQ, Int64GetDatum((int64) n));
+	ScanKeyInit(&keys[1], NODE_N, BTEqualStrategyNumber, F_INT4EQ, Int32GetDatum((int32) n));
 	pgcredit_seek_begin(&seek, rel, "audit_node_pkey", 2, keys, SnapshotSelf);
 	tuple = pgcredit_seek_next(&seek, ForwardScanDirection);
 	if (tuple != NULL)
@@ -120,7 +120,7 @@ put_node_row(int level)
 	}
 	slot = pgcredit_append_row(&nodes);
 	slot->tts_values[NODE_LEVEL - 1] = Int16GetDatum(level);
-	slot->tts_values[NODE_N - 1] = Int64GetDatum((int64) n);
+	slot->tts_values[NODE_N - 1] = Int32GetDatum((int32) n);
 	slot->tts_values[NODE_HASHES - 1] = hashes_datum(l->hashes + first, l->width - first);
 	l->stored = l->width;
 }

@@ -227,13 +227,13 @@ fill_node_tile(Tree *tree, int level, TreeTile *tile, int width)
 	HeapTuple	tuple;
 
 	ScanKeyInit(&keys[0], NODE_LEVEL, BTEqualStrategyNumber, F_INT2EQ, Int16GetDatum(level));
-	ScanKeyInit(&keys[1], NODE_N, BTGreaterEqualStrategyNumber, F_INT8GE, Int64GetDatum((int64) first));
-	ScanKeyInit(&keys[2], NODE_N, BTLessStrategyNumber, F_INT8LT, Int64GetDatum((int64) first + rows_per_tile));
+	ScanKeyInit(&keys[1], NODE_N, BTGreaterEqualStrategyNumber, F_INT4GE, Int32GetDatum((int32) first));
+	ScanKeyInit(&keys[2], NODE_N, BTLessStrategyNumber, F_INT4LT, Int32GetDatum((int32) first + rows_per_tile));
 	pgcredit_seek_begin(&seek, tree->node, "audit_node_pkey", 3, keys, tree->snapshot);
 	tile->width = 0;
 	while (tile->width < width && (tuple = pgcredit_seek_next(&seek, ForwardScanDirection)) != NULL)
 	{
-		int64		row = DatumGetInt64(pgcredit_seek_column(&seek, tuple, NODE_N));
+		int32		row = DatumGetInt32(pgcredit_seek_column(&seek, tuple, NODE_N));
 		int			n;
 		const PgcreditMerkleHash *hashes;
 

@@ -10,7 +10,8 @@
  *						entries, fewer than LEAF_ROW, stand nowhere: they are
  *						computed from the entries.
  *	credit.audit_node	levels 1 and up, NODE_ROW hashes a row, the last row of a
- *						level grows.
+ *						level grows.  Its number is 32 bits wide, which do for
+ *						2^46 entries, so that the index of 10 million is one page.
  *	credit.audit_pruned	rows of credit.audit_leaf whose entries were dropped by
  *						the retention policy: all that is left of them.
  *

@@ -23,7 +23,7 @@
  */
 static const char setup_query[] =
 "WITH tab (name, columns) AS (VALUES ('audit_entry', 'seq bigint, entry text'), ('audit_leaf', 'n bigint, hashes bytea'),"
-"    ('audit_node', 'level smallint, n bigint, hashes bytea'), ('audit_pruned', 'n bigint, hashes bytea'),"
+"    ('audit_node', 'level smallint, n integer, hashes bytea'), ('audit_pruned', 'n bigint, hashes bytea'),"
 "    ('audit_origin', 'origin text, since timestamp with time zone'),"
 "    ('audit_checkpoint', 'size bigint, root bytea, peaks bytea, note text, signed timestamp with time zone'),"
 "    ('audit_witness', 'name text, vkey text'),"

@@ -53,7 +53,7 @@ pgcredit_verify_tree_begin(Verify *verify)
 		uint64		first = verify->begin >> (TILE_HEIGHT * level);
 
 		ScanKeyInit(&keys[0], NODE_LEVEL, BTEqualStrategyNumber, F_INT2EQ, Int16GetDatum(level));
-		ScanKeyInit(&keys[1], NODE_N, BTGreaterEqualStrategyNumber, F_INT8GE, Int64GetDatum((int64) (first / NODE_ROW)));
+		ScanKeyInit(&keys[1], NODE_N, BTGreaterEqualStrategyNumber, F_INT4GE, Int32GetDatum((int32) (first / NODE_ROW)));
 		pgcredit_rows_begin(&l->rows, tree->node, "audit_node_pkey", verify->begin > 0 ? 2 : 1, keys, tree->snapshot);
 		l->from = l->width = first % NODE_ROW;
 	}
@@ -114,7 +114,7 @@ pgcredit_verify_narrow(Verify *verify)
 		bytea	   *bytes;
 
 		if (l->width == l->from || l->rows.tuple == NULL ||
-			(uint64) DatumGetInt64(pgcredit_rows_column(&l->rows, NODE_N)) != first / NODE_ROW)
+			(uint64) DatumGetInt32(pgcredit_rows_column(&l->rows, NODE_N)) != first / NODE_ROW)
 			continue;
 		bytes = DatumGetByteaPP(pgcredit_rows_column(&l->rows, NODE_HASHES));
 		for (int k = l->from; k < Min(l->width, VARSIZE_ANY_EXHDR(bytes) / sizeof(PgcreditMerkleHash)); k++)
@@ -265,6 +265,6 @@ pgcredit_verify_tree_end(Verify *verify)
 		if (verify->levels[level].rows.tuple)
 			return pgcredit_verify_wrong(verify, "beyond_end", verify->next + 1,
 										 "Row " INT64_FORMAT " of level %d of credit.audit_node has hashes over entries that are not there.",
-										 DatumGetInt64(pgcredit_rows_column(&verify->levels[level].rows, NODE_N)), level);
+										 (int64) DatumGetInt32(pgcredit_rows_column(&verify->levels[level].rows, NODE_N)), level);
 	return true;
 }
