@@ -70,7 +70,9 @@ SELECT configuration_new();
 
 -- Objects of ours, whatever they are and however they are reached.
 BEGIN;
-ALTER TABLE credit.audit_entry DISABLE TRIGGER only_grows, ENABLE ALWAYS TRIGGER only_restored, DISABLE TRIGGER USER;
+ALTER TABLE credit.audit_entry DISABLE TRIGGER only_grows;
+ALTER TABLE credit.audit_entry ENABLE ALWAYS TRIGGER only_restored;
+ALTER TABLE credit.audit_entry DISABLE TRIGGER USER;
 ALTER TABLE credit.record NO FORCE ROW LEVEL SECURITY, DISABLE ROW LEVEL SECURITY;
 ALTER TABLE credit.region OWNER TO regress_conf_a;
 ALTER TABLE credit.region ADD COLUMN "new ""column""" text DEFAULT 'x';
