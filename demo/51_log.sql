@@ -53,6 +53,8 @@ SELECT demo.expect(:'verified' LIKE 'valid: %', :'verified') \g (format=unaligne
 \echo '-- Who looked at me (谁查询过我)? The portal asks for subject 1; that it asked is an entry, too:'
 SELECT seq, to_char(recorded, 'HH24:MI:SS.MS') AS recorded, kind, operation, institution, purposes, categories, reason, listed
   FROM credit.access_history(1, most => 8);
+\echo '-- Others ask as well, and the log grows past the checkpoint:'
+SELECT count(DISTINCT s) AS subjects, count(*) AS looks_shown FROM generate_series(2, 41) s, credit.access_history(s);
 
 \echo
 \echo '-- Nobody rewrites it: not the auditor, and the superuser only by disabling a trigger first. Then it shows.'

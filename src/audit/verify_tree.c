@@ -100,6 +100,34 @@ take_row(Verify *verify, RowScan *rows, const char *table, AttrNumber column, ui
 	return NULL;
 }
 
+static void
+suspect_leaf(Verify *verify, uint64 n, int k)
+{
+	suspect(verify, "leaf", n * LEAF_ROW + k + 1,
+			psprintf("Hash %d of row " UINT64_FORMAT " of credit.audit_leaf is not that of the entry's bytes.", k, n));
+}
+
+/*
+ * The row of leaves that a checkpoint stands in the middle of is stored once the
+ * log has grown past it.
+ */
+static void
+narrow_leaves(Verify *verify)
+{
+	uint64		n = verify->next / LEAF_ROW;
+	bytea	   *bytes;
+
+	if (verify->leaf_rows.tuple == NULL || DatumGetInt64(pgcredit_rows_column(&verify->leaf_rows, LEAF_N)) != (int64) n)
+		return;
+	bytes = DatumGetByteaPP(pgcredit_rows_column(&verify->leaf_rows, LEAF_HASHES));
+	for (int k = 0; k < Min(verify->next % LEAF_ROW, VARSIZE_ANY_EXHDR(bytes) / sizeof(PgcreditMerkleHash)); k++)
+		if (memcmp(VARDATA_ANY(bytes) + k * sizeof(PgcreditMerkleHash), verify->leaves[k], sizeof(PgcreditMerkleHash)) != 0)
+		{
+			suspect_leaf(verify, n, k);
+			break;
+		}
+}
+
 /*
  * Look among the hashes that are not compared yet for one that does not fit, so
  * that more can be said of a root that is wrong.
@@ -107,6 +135,7 @@ take_row(Verify *verify, RowScan *rows, const char *table, AttrNumber column, ui
 void
 pgcredit_verify_narrow(Verify *verify)
 {
+	narrow_leaves(verify);
 	for (int level = 1; level < TREE_LEVELS && verify->pending.code == NULL; level++)
 	{
 		VerifyLevel *l = &verify->levels[level];
@@ -215,8 +244,7 @@ compare_leaf_row(Verify *verify)
 
 		while (memcmp(stored[k], verify->leaves[k], sizeof(PgcreditMerkleHash)) == 0)
 			k++;
-		suspect(verify, "leaf", n * LEAF_ROW + k + 1,
-				psprintf("Hash %d of row " UINT64_FORMAT " of credit.audit_leaf is not that of the entry's bytes.", k, n));
+		suspect_leaf(verify, n, k);
 	}
 	verify->count.tiles++;
 	pgcredit_rows_next(&verify->leaf_rows);
