@@ -231,7 +231,7 @@ pgcredit_list_count(const PgcreditList *list)
  * ---------------------------------------------------------------------------
  */
 
-static void list_corrupted(void) pg_attribute_noreturn();
+pg_noreturn static void list_corrupted(void);
 
 static void
 list_corrupted(void)

@@ -113,7 +113,7 @@ list_of_entry(Snapshot snapshot, int64 seq, pg_uuid_t *list, bool *unknown)
 	return true;
 }
 
-static void no_list(int64 seq) pg_attribute_noreturn();
+pg_noreturn static void no_list(int64 seq);
 
 static void
 no_list(int64 seq)

@@ -24,6 +24,7 @@
 #include "utils/rel.h"
 #include "utils/snapshot.h"
 
+#include "core/compat.h"
 #include "crypto/crypto.h"
 
 #define TILE_HEIGHT 8
@@ -94,6 +95,6 @@ extern bool pgcredit_checkpoint_newest(Tree *tree);
 
 /* The hashes of a row, checked to be "n" of them; raises data_corrupted. */
 extern const PgcreditMerkleHash *pgcredit_hashes_of(Datum value, int *n, const char *table, int64 row);
-extern void pgcredit_tree_corrupted(const char *detail) pg_attribute_noreturn();
+pg_noreturn extern void pgcredit_tree_corrupted(const char *detail);
 
 #endif							/* PGCREDIT_AUDIT_TREE_H */

@@ -98,7 +98,7 @@ record_look(int64 subject_id, const char *token, const char *operation)
 	pgcredit_audit_begin(&entry, 1);
 }
 
-static void no_such_subject(int64 subject_id) pg_attribute_noreturn();
+pg_noreturn static void no_such_subject(int64 subject_id);
 
 static void
 no_such_subject(int64 subject_id)

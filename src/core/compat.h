@@ -43,6 +43,10 @@
 	} while (0)
 #endif
 
+#ifndef pg_noreturn
+#define pg_noreturn _Noreturn
+#endif
+
 /* Index of this process in ProcGlobal->allProcs. */
 static inline int
 pgcredit_my_procno(void)
