@@ -102,27 +102,6 @@ pgcredit_verify_file(const char *path, size_t max, size_t *len)
 	return data;
 }
 
-/* Decimal digits without leading zeroes that fit 64 bits. */
-bool
-pgcredit_verify_number(const char *text, size_t len, uint64_t *out)
-{
-	uint64_t	value = 0;
-	size_t		i;
-
-	if (len == 0 || (len > 1 && text[0] == '0'))
-		return false;
-	for (i = 0; i < len; i++)
-	{
-		unsigned int digit = (unsigned char) text[i] - '0';
-
-		if (digit > 9 || value > (UINT64_MAX - digit) / 10)
-			return false;
-		value = value * 10 + digit;
-	}
-	*out = value;
-	return true;
-}
-
 /* VKEY or @FILE; a file may end with a newline. */
 static void
 read_key(const char *option, const char *argument, uint8_t type, PgcreditNoteKey *key)
@@ -151,7 +130,7 @@ read_count(const char *option, const char *argument, uint64_t max)
 {
 	uint64_t	value;
 
-	if (!pgcredit_verify_number(argument, strlen(argument), &value) || value > max)
+	if (!pgcredit_note_number(argument, strlen(argument), &value) || value > max)
 		pgcredit_verify_unable("--%s wants a number, not \"%s\"", option, argument);
 	return value;
 }

@@ -38,7 +38,6 @@ extern void pgcredit_verify_unable(const char *format,...) __attribute__((format
  * said as invalid, when there are more than max bytes.
  */
 extern char *pgcredit_verify_file(const char *path, size_t max, size_t *len);
-extern bool pgcredit_verify_number(const char *text, size_t len, uint64_t *out);
 
 /*
  * A checkpoint with the signatures that policy wants; name is that of its file.

@@ -209,7 +209,7 @@ member_number(const uint8_t *text, size_t len, uint64_t *out)
 	while (digits < len && text[digits] >= '0' && text[digits] <= '9')
 		digits++;
 	return digits < len && (text[digits] == ',' || text[digits] == '}') &&
-		pgcredit_verify_number((const char *) text, digits, out);
+		pgcredit_note_number((const char *) text, digits, out);
 }
 
 /*

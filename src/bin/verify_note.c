@@ -153,7 +153,7 @@ parse_proof(const char *path, const char **at, const char *end, uint64_t *index,
 		extra_good = extra != NULL && pgcredit_note_base64_decode(value, len, extra, len + 1) >= 0;
 		free(extra);
 	}
-	if (!extra_good || !read_line(at, end, "index ", &value, &len) || !pgcredit_verify_number(value, len, index))
+	if (!extra_good || !read_line(at, end, "index ", &value, &len) || !pgcredit_note_number(value, len, index))
 		return pgcredit_verify_invalid("%s: no index where it should be", path);
 	*n = read_hashes(at, end, hashes);
 	if (*n < 0)

@@ -440,9 +440,8 @@ pgcredit_checkpoint_text(const PgcreditCheckpoint *checkpoint, char out[PGCREDIT
 					checkpoint->origin, checkpoint->size, root);
 }
 
-/* Decimal digits without leading zeroes that fit 64 bits. */
-static bool
-parse_size(const char *text, size_t len, uint64_t *out)
+bool
+pgcredit_note_number(const char *text, size_t len, uint64_t *out)
 {
 	uint64_t	value = 0;
 	size_t		i;
@@ -486,7 +485,7 @@ pgcredit_checkpoint_parse(const char *text, size_t len, PgcreditCheckpoint *out)
 		text = end + 1;
 	}
 	if (n < 3 || line_len[0] > PGCREDIT_NOTE_NAME_MAX ||
-		!parse_size(line[1], line_len[1], &out->size) ||
+		!pgcredit_note_number(line[1], line_len[1], &out->size) ||
 		pgcredit_note_base64_decode(line[2], line_len[2], out->root, PGCREDIT_MERKLE_BYTES) != PGCREDIT_MERKLE_BYTES)
 		return false;
 	memcpy(out->origin, line[0], line_len[0]);

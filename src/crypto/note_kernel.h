@@ -65,6 +65,9 @@ typedef struct PgcreditCheckpoint
 	PgcreditMerkleHash root;
 } PgcreditCheckpoint;
 
+/* Decimal digits without leading zeroes that fit 64 bits. */
+extern bool pgcredit_note_number(const char *text, size_t len, uint64_t *out);
+
 /* Standard padded base64.  Decoding is strict; returns the length, or -1. */
 extern size_t pgcredit_note_base64_size(size_t len);	/* with the NUL */
 extern void pgcredit_note_base64(const void *data, size_t len, char *out);
