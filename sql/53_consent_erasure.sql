@@ -1,5 +1,5 @@
 -- ---------------------------------------------------------------------------
--- 52 consent: erasure of a subject
+-- 53 consent: erasure of a subject
 -- ---------------------------------------------------------------------------
 
 -- The log names a subject by a token made with its salt. A new salt cuts that thread for ever and leaves every entry, and

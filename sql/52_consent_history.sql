@@ -1,5 +1,5 @@
 -- ---------------------------------------------------------------------------
--- 51 consent: who looked at a subject
+-- 52 consent: who looked at a subject
 -- ---------------------------------------------------------------------------
 
 CREATE FUNCTION credit.access_history(subject bigint, before bigint DEFAULT NULL, most integer DEFAULT 50)

@@ -1,0 +1,49 @@
+-- ---------------------------------------------------------------------------
+-- 51 consent: access and the guard
+-- ---------------------------------------------------------------------------
+
+-- Arguments and result columns share no name: a parameter has one name only.
+CREATE FUNCTION credit.open_access(subject bigint, purpose text, categories text[])
+    RETURNS TABLE (subject_id bigint, category text, granted boolean, reason text, consent_id bigint, entry bigint)
+    AS 'MODULE_PATHNAME', 'pgcredit_open_access_one' LANGUAGE C VOLATILE PARALLEL UNSAFE ROWS 3;
+COMMENT ON FUNCTION credit.open_access(bigint, text, text[]) IS
+    'checks consent, records, then opens these categories of the subject for this transaction; raises if any is refused (开启查询)';
+CREATE FUNCTION credit.open_access(subjects bigint[], purpose text, categories text[])
+    RETURNS TABLE (subject_id bigint, category text, granted boolean, reason text, consent_id bigint, entry bigint)
+    AS 'MODULE_PATHNAME', 'pgcredit_open_access_many' LANGUAGE C VOLATILE PARALLEL UNSAFE;
+COMMENT ON FUNCTION credit.open_access(bigint[], text, text[]) IS
+    'the same for many subjects: opens what is granted and says why the rest is not (批量开启查询)';
+
+-- A named type: describing a list of columns anew at each call costs as much as finding the rows.
+CREATE TYPE credit.opened_record AS (
+    subject_id bigint, category text, record_id bigint, dated date, valid_from date, valid_to date,
+    polarity text, status text, provider text, payload jsonb);
+COMMENT ON TYPE credit.opened_record IS 'a record as credit.read returns it, with codes instead of numbers (查询结果)';
+
+CREATE FUNCTION credit.read(subject bigint, purpose text, categories text[])
+    RETURNS SETOF credit.opened_record
+    AS 'MODULE_PATHNAME', 'pgcredit_read_one' LANGUAGE C VOLATILE PARALLEL UNSAFE ROWS 10;
+COMMENT ON FUNCTION credit.read(bigint, text, text[]) IS
+    'opens access and returns the records; raises if any category is refused (查询信用信息)';
+CREATE FUNCTION credit.read(subjects bigint[], purpose text, categories text[])
+    RETURNS SETOF credit.opened_record
+    AS 'MODULE_PATHNAME', 'pgcredit_read_many' LANGUAGE C VOLATILE PARALLEL UNSAFE;
+COMMENT ON FUNCTION credit.read(bigint[], text, text[]) IS
+    'the same for many subjects: returns what is granted, the refusals are in the log (批量查询信用信息)';
+
+-- The access set lives in the backend that opened access.
+CREATE FUNCTION credit.guard(subject_id bigint, category_id smallint) RETURNS boolean
+    AS 'MODULE_PATHNAME', 'pgcredit_guard' LANGUAGE C STABLE STRICT PARALLEL RESTRICTED;
+COMMENT ON FUNCTION credit.guard(bigint, smallint) IS
+    'may the current role see a row of this subject and category: asks the transaction''s access set (行级守卫)';
+
+ALTER TABLE credit.record ENABLE ROW LEVEL SECURITY;
+CREATE POLICY guarded ON credit.record FOR SELECT TO PUBLIC USING (credit.guard(subject_id, category_id));
+
+REVOKE ALL ON FUNCTION credit.open_access(bigint, text, text[]), credit.open_access(bigint[], text, text[]),
+    credit.read(bigint, text, text[]), credit.read(bigint[], text, text[]),
+    credit.guard(bigint, smallint) FROM PUBLIC;
+GRANT EXECUTE ON FUNCTION credit.open_access(bigint, text, text[]), credit.open_access(bigint[], text, text[]),
+    credit.read(bigint, text, text[]), credit.read(bigint[], text, text[]),
+    credit.guard(bigint, smallint) TO credit_institution;
+GRANT SELECT ON credit.record TO credit_institution;
