@@ -27,8 +27,22 @@ CREATE TABLE credit.consent (
     purposes       text[] NOT NULL,
     valid_from     timestamptz NOT NULL,
     valid_to       timestamptz NOT NULL,
+    kind           text NOT NULL DEFAULT 'standing' CHECK (kind IN ('one_time', 'periodic', 'standing')),
+    use_limit      integer CHECK (use_limit > 0),
+    frequency_unit text CHECK (frequency_unit IN ('hour', 'day', 'month', 'year')),
+    frequency_count integer CHECK (frequency_count > 0),
+    data_from      date,
+    data_to        date,
+    data_life      interval CHECK (data_life >= '0'),
+    channel        text NOT NULL DEFAULT 'online' CHECK (channel IN ('online', 'paper')),
+    document_digest bytea CHECK (pg_catalog.octet_length(document_digest) = 32),
+    language       text NOT NULL DEFAULT 'zh' CHECK (language IN ('zh', 'en')),
+    legal_text     text,
+    status         text NOT NULL DEFAULT 'active' CHECK (status IN ('active', 'paused', 'revoked', 'replaced')),
+    replaces       bigint,
     granted_at     timestamptz NOT NULL DEFAULT pg_catalog.clock_timestamp(),
     granted_by     text NOT NULL,
+    approved_by    text,
     revoked_at     timestamptz,
     revoked_by     text,
     PRIMARY KEY (subject_id, consent_id),
@@ -37,12 +51,32 @@ CREATE TABLE credit.consent (
     CONSTRAINT consent_purposes CHECK (pg_catalog.array_ndims(purposes) = 1
                                        AND pg_catalog.array_position(purposes, NULL) IS NULL),
     CONSTRAINT consent_window CHECK (valid_from < valid_to),
-    CONSTRAINT consent_revoked CHECK ((revoked_at IS NULL) = (revoked_by IS NULL))
+    CONSTRAINT consent_count CHECK (CASE kind WHEN 'one_time' THEN use_limit IS NOT DISTINCT FROM 1 AND frequency_unit IS NULL
+                                              WHEN 'periodic' THEN frequency_unit IS NOT NULL
+                                              ELSE frequency_unit IS NULL END
+                                    AND (frequency_unit IS NULL) = (frequency_count IS NULL)),
+    CONSTRAINT consent_range CHECK (data_from < data_to),
+    CONSTRAINT consent_paper CHECK ((channel = 'paper') = (document_digest IS NOT NULL)),
+    CONSTRAINT consent_revoked CHECK ((revoked_at IS NULL) = (revoked_by IS NULL)
+                                      AND (revoked_at IS NULL) = (status <> 'revoked'))
 );
 CREATE INDEX consent_of_institution ON credit.consent (subject_id, institution_id);
 COMMENT ON TABLE credit.consent IS 'a subject''s permission to an institution to see categories for purposes in a window (授权)';
 COMMENT ON COLUMN credit.consent.valid_from IS 'in force from this instant on (生效时间)';
 COMMENT ON COLUMN credit.consent.valid_to IS 'no more in force at this instant (失效时间)';
+COMMENT ON COLUMN credit.consent.kind IS
+    'one_time: for one access; periodic: for frequency_count accesses in each frequency_unit; standing: for any (授权方式)';
+COMMENT ON COLUMN credit.consent.use_limit IS 'accesses in all; 1 for one_time, NULL for no limit (可用次数)';
+COMMENT ON COLUMN credit.consent.frequency_unit IS 'calendar hour, day, month or year, Asia/Shanghai, in which frequency_count counts (频次单位)';
+COMMENT ON COLUMN credit.consent.data_from IS 'records dated from this day on; NULL for no bound (信息起始日期)';
+COMMENT ON COLUMN credit.consent.data_to IS 'and before this day; NULL for no bound (信息截止日期)';
+COMMENT ON COLUMN credit.consent.data_life IS 'how long the institution may keep what it read; NULL where nothing was agreed (留存期限)';
+COMMENT ON COLUMN credit.consent.document_digest IS 'SHA-256 of the signed paper (纸质授权书摘要)';
+COMMENT ON COLUMN credit.consent.legal_text IS 'version of the text that the subject agreed to (授权文本版本)';
+COMMENT ON COLUMN credit.consent.status IS
+    'active, paused (暂停), revoked (撤回) or replaced by a renewal (已续签); whether it has expired the clock says';
+COMMENT ON COLUMN credit.consent.replaces IS 'consent of the same subject that this one renews (续签自)';
+COMMENT ON COLUMN credit.consent.approved_by IS 'the second pair of eyes on a paper consent (复核人)';
 COMMENT ON COLUMN credit.consent.granted_by IS 'role that entered it (授权录入角色)';
 COMMENT ON COLUMN credit.consent.revoked_at IS 'taken back; binds every access opened after the commit (撤回时间)';
 
@@ -163,7 +197,7 @@ BEGIN
     IF already IS NOT NULL THEN
         RETURN false;
     END IF;
-    UPDATE credit.consent c SET revoked_at = clock_timestamp(), revoked_by = credit.calling_role()::text
+    UPDATE credit.consent c SET status = 'revoked', revoked_at = clock_timestamp(), revoked_by = credit.calling_role()::text
      WHERE c.subject_id = revoke_consent.subject_id AND c.consent_id = revoke_consent.consent_id;
     RETURN true;
 END
