@@ -92,7 +92,7 @@ INSERT INTO expected SELECT trim(l), '.XXXXXX' FROM string_to_table($$
 $$, E'\n') l WHERE trim(l) <> '';
 -- Institutions: open access, read, and the guard that the policy asks as them.
 INSERT INTO expected SELECT trim(l), '....X..' FROM string_to_table($$
-    credit.guard(bigint,smallint)
+    credit.guard(bigint,smallint,date)
     credit.open_access(bigint,text,text[])
     credit.open_access(bigint[],text,text[])
     credit.read(bigint,text,text[])
@@ -564,7 +564,7 @@ SELECT is((
       FROM pg_class r JOIN member m ON m.classid = 'pg_class'::regclass AND m.objid = r.oid
       LEFT JOIN pg_policy p ON p.polrelid = r.oid
      WHERE r.relrowsecurity OR p.oid IS NOT NULL),
-    'credit.record, forced f: guarded for "r", permissive t, to {-}, using credit.guard(subject_id, category_id), check none',
+    'credit.record, forced f: guarded for "r", permissive t, to {-}, using credit.guard(subject_id, category_id, dated), check none',
     'records have one policy, and it asks the guard alone');
 
 SELECT is_empty($$
