@@ -336,9 +336,12 @@ decide_one(Request *r, Snapshot snapshot)
 }
 
 /* ---------------------------------------------------------------------------
- * Many subjects: one query
+ * Many subjects: one query, by a cursor, since its rows take more memory than
+ * the decisions
  * ---------------------------------------------------------------------------
  */
+
+#define ROWS_AT_ONCE 1000
 
 #define CONSENT_QUERY \
 	"SELECT c.consent_id, c.categories, c.purposes, c.valid_from, c.valid_to, c.status," \
@@ -400,7 +403,7 @@ decide_many(Request *r, HTAB *places)
 	Datum	   *ids = palloc_extended(r->n_subjects * sizeof(Datum), MCXT_ALLOC_HUGE);
 	Datum		args[2];
 	PgcreditOwner saved;
-	int			ret;
+	Portal		portal;
 
 	for (int s = 0; s < r->n_subjects; s++)
 		ids[s] = Int64GetDatum(r->subject_ids[s]);
@@ -411,17 +414,22 @@ decide_many(Request *r, HTAB *places)
 	if (SPI_connect() != SPI_OK_CONNECT)
 		elog(ERROR, "SPI_connect failed");
 	pgcredit_owner_begin(&saved);
-	ret = SPI_execute_plan(consent_plan(), args, NULL, true, 0);
-	pgcredit_owner_end(&saved);
-	if (ret != SPI_OK_SELECT)
-		elog(ERROR, "could not read consents: %s", SPI_result_code_string(ret));
-	saved_context = MemoryContextSwitchTo(row);
-	for (uint64 k = 0; k < SPI_processed; k++)
+	portal = SPI_cursor_open(NULL, consent_plan(), args, NULL, true);
+	do
 	{
-		take_row(r, places, SPI_tuptable->vals[k]);
-		MemoryContextReset(row);
-	}
-	MemoryContextSwitchTo(saved_context);
+		CHECK_FOR_INTERRUPTS();
+		SPI_cursor_fetch(portal, true, ROWS_AT_ONCE);
+		saved_context = MemoryContextSwitchTo(row);
+		for (uint64 k = 0; k < SPI_processed; k++)
+		{
+			take_row(r, places, SPI_tuptable->vals[k]);
+			MemoryContextReset(row);
+		}
+		MemoryContextSwitchTo(saved_context);
+		SPI_freetuptable(SPI_tuptable);
+	} while (SPI_processed == ROWS_AT_ONCE);
+	SPI_cursor_close(portal);
+	pgcredit_owner_end(&saved);
 	MemoryContextDelete(row);
 	SPI_finish();
 }
