@@ -29,6 +29,7 @@ BEGIN
         GET DIAGNOSTICS removed = ROW_COUNT;
     END IF;
     DELETE FROM credit.consent c WHERE c.subject_id = erase_subject.subject;
+    DELETE FROM credit.audit_use u WHERE u.subject_id = erase_subject.subject;
     DELETE FROM credit.subject_attribute a WHERE a.subject_id = erase_subject.subject;
     UPDATE credit.refused_row r SET row_given = '{}', row_sealed = NULL, detail = NULL
      WHERE r.row_given ->> 'uscc' = old.uscc::text OR r.row_given ->> 'name' = old.name;

@@ -371,6 +371,7 @@ INSERT INTO expected VALUES
 -- The log: by its view.
     ('table credit.audit_entry',            '.......'),
     ('table credit.audit_outbox',           '.......'),
+    ('table credit.audit_use',              '.......'),
     ('view credit.audit_log',               '......r'),
     ('table credit.audit_leaf',             '.......'),
     ('table credit.audit_node',             '.......'),
