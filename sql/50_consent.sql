@@ -146,7 +146,7 @@ LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp AS $$
         'channel', c.channel,
         'language', c.language,
         'legal_text', c.legal_text,
-        'replaces', c.replaces::text))
+        'former', c.replaces::text))
 $$;
 COMMENT ON FUNCTION credit._consent_members(credit.consent) IS 'what a consent says (授权内容)';
 
@@ -242,18 +242,18 @@ BEGIN
         fault := CASE
             WHEN c.kind <> ALL (t.kinds) THEN format('kind: "%s" is not one of %s', c.kind, array_to_string(t.kinds, ', '))
             WHEN t.most_uses IS NOT NULL AND (c.use_limit > t.most_uses OR c.use_limit IS NULL)
-                THEN format('use_limit: %s is more than %s', coalesce(c.use_limit::text, 'no limit'), t.most_uses)
+                THEN format('use_limit: %s, and %s is the most', coalesce(c.use_limit::text, 'none'), t.most_uses)
             WHEN c.frequency_count > most THEN format('frequency_count: %s is more than %s in a %s', c.frequency_count, most, c.frequency_unit)
             WHEN c.kind <> 'one_time' AND most IS NULL
                  AND coalesce(t.most_per_hour, t.most_per_day, t.most_per_month, t.most_per_year) IS NOT NULL
-                THEN format('frequency_unit: none is bounded for %s', coalesce(format('a "%s"', c.frequency_unit), format('kind "%s"', c.kind)))
+                THEN format('frequency_unit: %s, and uses are counted by another unit', coalesce(c.frequency_unit, 'none'))
             WHEN c.valid_to AT TIME ZONE 'Asia/Shanghai' > c.valid_from AT TIME ZONE 'Asia/Shanghai' + t.longest_window
                 THEN format('valid_to: the window is longer than %s', t.longest_window)
-            WHEN t.longest_range IS NOT NULL AND c.data_from IS NULL THEN format('data_from: there is none, and the range is %s at most', t.longest_range)
-            WHEN t.longest_range IS NOT NULL AND c.data_to IS NULL THEN format('data_to: there is none, and the range is %s at most', t.longest_range)
+            WHEN t.longest_range IS NOT NULL AND c.data_from IS NULL THEN format('data_from: none, and a range of %s is the most', t.longest_range)
+            WHEN t.longest_range IS NOT NULL AND c.data_to IS NULL THEN format('data_to: none, and a range of %s is the most', t.longest_range)
             WHEN c.data_to > c.data_from + t.longest_range THEN format('data_to: the range is longer than %s', t.longest_range)
             WHEN t.longest_life IS NOT NULL AND (c.data_life > t.longest_life OR c.data_life IS NULL)
-                THEN format('data_life: %s is longer than %s', coalesce(c.data_life::text, 'no bound'), t.longest_life)
+                THEN format('data_life: %s, and %s is the most', coalesce(c.data_life::text, 'none'), t.longest_life)
         END;
         IF fault IS NOT NULL THEN
             RETURN format('%s (template of "%s" for "%s").', fault, t.institution_kind, t.purpose);
