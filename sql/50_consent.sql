@@ -124,11 +124,12 @@ COMMENT ON TABLE credit.consent_policy IS
 SELECT pg_catalog.pg_extension_config_dump('credit.consent_policy', '');
 SELECT credit._audit_table('credit.consent_policy');
 
--- What a consent says, as its subject signs it, a receipt shows it and the log has it. ISO 8601 throughout: the text must
+-- What a consent says, as its subject signs it and a receipt shows it. ISO 8601 throughout: the text must
 -- be the same whatever the session's settings are. Numbers that may pass 2^53 are texts (RFC 8785).
 CREATE FUNCTION credit._consent_members(c credit.consent) RETURNS jsonb
-LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp AS $$
-    SELECT jsonb_strip_nulls(jsonb_build_object(
+LANGUAGE plpgsql STABLE SET search_path = pg_catalog, pg_temp AS $$
+BEGIN
+    RETURN jsonb_strip_nulls(jsonb_build_object(
         'institution', (SELECT i.code FROM credit.institution i WHERE i.institution_id = c.institution_id),
         'categories', (SELECT jsonb_agg(k.code ORDER BY k.category_id) FROM credit.category k WHERE k.category_id = ANY (c.categories)),
         'purposes', to_jsonb(c.purposes),
@@ -146,7 +147,8 @@ LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp AS $$
         'channel', c.channel,
         'language', c.language,
         'legal_text', c.legal_text,
-        'former', c.replaces::text))
+        'former', c.replaces::text));
+END
 $$;
 COMMENT ON FUNCTION credit._consent_members(credit.consent) IS 'what a consent says (授权内容)';
 
@@ -162,7 +164,7 @@ COMMENT ON FUNCTION credit._consent_status(credit.consent, timestamptz) IS 'stat
 
 -- Consents have an entry each, by row: who granted what to whom must be readable, not only a digest. Digests of papers
 -- and signatures are left out: whoever has the paper or the key could tell by them whose entries these are, also after the
--- subject was erased.
+-- subject was erased. So are words that are no codes: a caller may have written a name into them.
 CREATE FUNCTION credit._consent_trail() RETURNS trigger
 LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
 DECLARE
@@ -185,7 +187,7 @@ BEGIN
             what := 'change';
         END IF;
     END IF;
-    PERFORM credit._audit_note(credit._consent_members(now_row) || jsonb_strip_nulls(jsonb_build_object(
+    PERFORM credit._audit_note(credit._consent_members(now_row) - 'legal_text' || jsonb_strip_nulls(jsonb_build_object(
         'kind', 'consent',
         'operation', what,
         'subjects', jsonb_build_array((SELECT credit._subject_token(s.subject_id, s.log_salt)
@@ -217,10 +219,15 @@ CREATE TRIGGER consent_final BEFORE UPDATE ON credit.consent
 -- ---------------------------------------------------------------------------
 
 CREATE FUNCTION credit._template_of(institution_kind text, purpose text) RETURNS credit.consent_template
-LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp AS $$
-    SELECT t.* FROM credit.consent_template t
+LANGUAGE plpgsql STABLE SET search_path = pg_catalog, pg_temp AS $$
+DECLARE
+    found_template credit.consent_template;
+BEGIN
+    SELECT t.* INTO found_template FROM credit.consent_template t
      WHERE t.institution_kind IN (_template_of.institution_kind, '*') AND t.purpose IN (_template_of.purpose, '*')
-     ORDER BY t.institution_kind = '*', t.purpose = '*' LIMIT 1
+     ORDER BY t.institution_kind = '*', t.purpose = '*' LIMIT 1;
+    RETURN found_template;
+END
 $$;
 COMMENT ON FUNCTION credit._template_of(text, text) IS
     'the template that counts, whole: own kind before own purpose before any; NULL when there is none (适用模板)';

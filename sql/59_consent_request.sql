@@ -103,11 +103,10 @@ BEGIN
             what := 'change';
         END IF;
     END IF;
-    PERFORM credit._audit_note(credit._consent_members(credit._requested_consent(r)) || jsonb_strip_nulls(jsonb_build_object(
+    PERFORM credit._audit_note(credit._consent_members(credit._requested_consent(r)) - 'legal_text' || jsonb_strip_nulls(jsonb_build_object(
         'kind', 'consent_request',
         'operation', what,
         'consent_request', r.request_id,
-        'institution_reference', r.reference,
         'subjects', (SELECT jsonb_build_array(credit._subject_token(s.subject_id, s.log_salt))
                        FROM credit.subject s WHERE s.subject_id = r.subject_id),
         'consents', CASE WHEN r.consent_id IS NOT NULL THEN jsonb_build_array(jsonb_build_array(r.consent_id)) END)));
