@@ -135,6 +135,16 @@ LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp AS $$
 $$;
 COMMENT ON FUNCTION credit._consent_text(credit.consent, text, text, bytea) IS 'canonical bytes of a consent, RFC 8785 (授权签名文本)';
 
+-- Nobody is asked to sign what would then be refused.
+CREATE FUNCTION credit._text_to_sign(c credit.consent) RETURNS text
+LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $$
+BEGIN
+    PERFORM credit._check_template(c);
+    RETURN credit._consent_text(c, credit._platform_name(), credit._utc(clock_timestamp()), credit.random_bytes(16));
+END
+$$;
+COMMENT ON FUNCTION credit._text_to_sign(credit.consent) IS 'a new statement about a consent that may be given (待签文本)';
+
 CREATE FUNCTION credit.consent_statement(subject_id bigint, institution text, categories text[], purposes text[],
                                          valid_from timestamptz, valid_to timestamptz, kind text DEFAULT 'standing',
                                          use_limit integer DEFAULT NULL, frequency_unit text DEFAULT NULL,
@@ -143,10 +153,9 @@ CREATE FUNCTION credit.consent_statement(subject_id bigint, institution text, ca
     RETURNS text
 LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
 BEGIN
-    RETURN credit._consent_text(
+    RETURN credit._text_to_sign(
         credit._consent_draft(subject_id, institution, categories, purposes, valid_from, valid_to, kind, use_limit,
-                              frequency_unit, frequency_count, data_from, data_to, data_life, language, legal_text),
-        credit._platform_name(), credit._utc(clock_timestamp()), credit.random_bytes(16));
+                              frequency_unit, frequency_count, data_from, data_to, data_life, language, legal_text));
 END
 $$;
 COMMENT ON FUNCTION credit.consent_statement(bigint, text, text[], text[], timestamptz, timestamptz, text, integer, text, integer, date, date, interval, text, text) IS
@@ -155,9 +164,7 @@ COMMENT ON FUNCTION credit.consent_statement(bigint, text, text[], text[], times
 CREATE FUNCTION credit.renewal_statement(subject_id bigint, consent_id bigint, valid_from timestamptz, valid_to timestamptz) RETURNS text
 LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
 BEGIN
-    RETURN credit._consent_text(
-        credit._renewal_draft(credit._locked_consent(subject_id, consent_id), valid_from, valid_to),
-        credit._platform_name(), credit._utc(clock_timestamp()), credit.random_bytes(16));
+    RETURN credit._text_to_sign(credit._renewal_draft(credit._locked_consent(subject_id, consent_id), valid_from, valid_to));
 END
 $$;
 COMMENT ON FUNCTION credit.renewal_statement(bigint, bigint, timestamptz, timestamptz) IS 'what the subject signs to renew a consent (续签签名文本)';
@@ -201,7 +208,9 @@ BEGIN
     BEGIN
         given := statement::jsonb;
         created := (given ->> 'created')::timestamptz;
-        IF jsonb_typeof(given) <> 'object' OR given ->> 'type' IS DISTINCT FROM type OR created IS NULL
+        -- "now" would be a statement for ever
+        IF jsonb_typeof(given) <> 'object' OR given ->> 'type' IS DISTINCT FROM type
+           OR created IS NULL OR given ->> 'created' <> credit._utc(created)
            OR decode(coalesce(given ->> 'nonce', ''), 'hex') IS NULL THEN
             given := NULL;
         END IF;
@@ -581,7 +590,7 @@ COMMENT ON FUNCTION credit.verify_receipt(jsonb) IS 'did this platform sign this
 REVOKE ALL ON credit.subject_key, credit.consent_signature FROM PUBLIC;
 REVOKE ALL ON SEQUENCE credit.subject_key_key_id_seq FROM PUBLIC;
 REVOKE ALL ON FUNCTION credit._key_trail(), credit._platform_name(), credit._utc(timestamptz),
-    credit._consent_text(credit.consent, text, text, bytea),
+    credit._consent_text(credit.consent, text, text, bytea), credit._text_to_sign(credit.consent),
     credit.consent_statement(bigint, text, text[], text[], timestamptz, timestamptz, text, integer, text, integer, date, date, interval, text, text),
     credit.renewal_statement(bigint, bigint, timestamptz, timestamptz), credit._key_text(bigint, bytea, text, text),
     credit.key_statement(bigint, bytea), credit._difference_of(jsonb, jsonb), credit._read_statement(text, text),

@@ -24,7 +24,7 @@ CREATE TABLE credit.consent_request (
     document_digest bytea CHECK (pg_catalog.octet_length(document_digest) = 32),
     language        text NOT NULL,
     legal_text      text,
-    status          text NOT NULL DEFAULT 'pending' CHECK (status IN ('pending', 'approved', 'rejected', 'withdrawn')),
+    status          text NOT NULL DEFAULT 'pending' CHECK (status IN ('pending', 'approved', 'rejected', 'withdrawn', 'expired')),
     requested_at    timestamptz NOT NULL DEFAULT pg_catalog.clock_timestamp(),
     requested_by    text NOT NULL,
     expires_at      timestamptz NOT NULL,
@@ -38,13 +38,13 @@ CREATE TABLE credit.consent_request (
     CHECK ((status = 'approved') = (consent_id IS NOT NULL))
 );
 CREATE INDEX consent_request_of_subject ON credit.consent_request (subject_id) WHERE subject_id IS NOT NULL;
-CREATE INDEX consent_request_paper ON credit.consent_request (document_digest) WHERE document_digest IS NOT NULL;
+CREATE UNIQUE INDEX consent_request_paper ON credit.consent_request (document_digest) WHERE status IN ('pending', 'approved');
 COMMENT ON TABLE credit.consent_request IS
     'consents that wait for an answer: of the subject where an institution asks, of a second person where a paper came in (授权申请)';
 COMMENT ON COLUMN credit.consent_request.subject_id IS 'NULL when there was no such subject (信用主体)';
 COMMENT ON COLUMN credit.consent_request.asked_subject IS 'number that was asked for (所申请主体编号)';
 COMMENT ON COLUMN credit.consent_request.reference IS 'number that the institution gave it, which it may use once (机构申请号)';
-COMMENT ON COLUMN credit.consent_request.status IS 'pending, approved, rejected or withdrawn; whether it has expired the clock says (申请状态)';
+COMMENT ON COLUMN credit.consent_request.status IS 'whether it has expired the clock says; it is written where the same paper came again afterwards (申请状态)';
 COMMENT ON COLUMN credit.consent_request.requested_by IS 'role that asked; of a paper, the login that entered it (申请人)';
 
 SELECT pg_catalog.pg_extension_config_dump('credit.consent_request', '');
@@ -98,7 +98,7 @@ BEGIN
         IF TG_OP = 'INSERT' THEN
             what := CASE WHEN NEW.requested_at < now() THEN 'restore' WHEN NEW.channel = 'paper' THEN 'enter' ELSE 'request' END;
         ELSIF OLD.status = 'pending' AND NEW.status <> 'pending' THEN
-            what := CASE NEW.status WHEN 'approved' THEN 'approve' WHEN 'rejected' THEN 'reject' ELSE 'withdraw' END;
+            what := CASE NEW.status WHEN 'approved' THEN 'approve' WHEN 'rejected' THEN 'reject' WHEN 'withdrawn' THEN 'withdraw' ELSE 'expire' END;
         ELSE
             what := 'change';
         END IF;
@@ -144,9 +144,11 @@ BEGIN
             c.valid_from, c.valid_to, c.kind, c.use_limit, c.frequency_unit, c.frequency_count, c.data_from, c.data_to, c.data_life,
             c.channel, c.document_digest, c.language, c.legal_text, _put_request.requested_by,
             least(clock_timestamp() + answer_within, c.valid_to))
-    ON CONFLICT ON CONSTRAINT consent_request_institution_id_reference_key DO NOTHING
+    ON CONFLICT DO NOTHING
     RETURNING request_id INTO made;
-    IF made IS NULL THEN
+    IF made IS NULL AND c.channel = 'paper' THEN
+        RAISE EXCEPTION 'paper was entered before' USING ERRCODE = 'unique_violation', DETAIL = 'document_digest: a paper gives one consent.';
+    ELSIF made IS NULL THEN
         RAISE EXCEPTION 'reference "%" was used before', reference USING ERRCODE = 'unique_violation';
     END IF;
     RETURN made;
@@ -276,8 +278,7 @@ COMMENT ON FUNCTION credit.consent_requests(bigint) IS 'what a subject was asked
 CREATE FUNCTION credit.request_statement(subject_id bigint, request_id bigint) RETURNS text
 LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
 BEGIN
-    RETURN credit._consent_text(credit._requested_consent(credit._open_request(subject_id, request_id, 'online')),
-                                credit._platform_name(), credit._utc(clock_timestamp()), credit.random_bytes(16));
+    RETURN credit._text_to_sign(credit._requested_consent(credit._open_request(subject_id, request_id, 'online')));
 END
 $$;
 COMMENT ON FUNCTION credit.request_statement(bigint, bigint) IS 'what the subject signs to approve a request (同意申请签名文本)';
@@ -323,16 +324,12 @@ BEGIN
         RAISE EXCEPTION 'a paper consent needs the digest of the paper'
             USING ERRCODE = 'invalid_parameter_value', DETAIL = 'document_digest: SHA-256 of the scan, 32 bytes.';
     END IF;
-    -- one paper at a time of a subject, so that none is entered twice
-    PERFORM FROM credit.subject s WHERE s.subject_id = enter_paper_consent.subject_id FOR NO KEY UPDATE;
-    IF NOT FOUND THEN
+    IF NOT EXISTS (SELECT FROM credit.subject s WHERE s.subject_id = enter_paper_consent.subject_id) THEN
         RAISE EXCEPTION 'subject % does not exist', subject_id USING ERRCODE = 'foreign_key_violation';
     END IF;
-    IF EXISTS (SELECT FROM credit.consent_request r
-                WHERE r.document_digest = enter_paper_consent.document_digest
-                  AND credit._request_status(r, clock_timestamp()) IN ('pending', 'approved')) THEN
-        RAISE EXCEPTION 'paper was entered before' USING ERRCODE = 'unique_violation', DETAIL = 'document_digest: a paper gives one consent.';
-    END IF;
+    UPDATE credit.consent_request r SET status = 'expired', decided_at = clock_timestamp(), decided_by = session_user
+     WHERE r.document_digest = enter_paper_consent.document_digest AND credit._request_status(r, clock_timestamp()) = 'expired'
+       AND r.status = 'pending';
     c.channel := 'paper';
     c.document_digest := document_digest;
     RETURN credit._put_request(c, true, session_user, NULL, '30 days');

@@ -381,6 +381,7 @@ INSERT INTO expected SELECT trim(l), '.......' FROM string_to_table($$
     credit._target_problem(credit.target,date,jsonb)
     credit._template_fault(text,credit.consent)
     credit._template_of(text,text)
+    credit._text_to_sign(credit.consent)
     credit._unknown_keys(jsonb,text[])
     credit._unseal_row(bytea,bigint,bigint)
     credit._usable_key(bigint,bigint)

@@ -160,6 +160,8 @@ SELECT model_try($$SELECT credit.grant_consent((SELECT subject_id FROM model_sub
 SET timezone = 'America/Los_Angeles';
 SELECT model_try(model_grant(a, $$'2029-02-01+08'$$)) AS elsewhere FROM model_within;
 RESET timezone;
+-- nobody is asked to sign what goes beyond
+SELECT model_try($$SELECT credit.consent_statement((SELECT subject_id FROM model_subject), 'model_bank', '{tax_payment}', '{pre_loan}', '2029-01-01+08', '2031-01-01+08')$$) AS statement;
 -- a renewal is bound too
 SELECT model_try(format('SELECT credit.renew_consent(%s, %s, now(), now() + interval ''3 years'')', :s1, :c4)) AS renewal;
 RESET ROLE;
@@ -261,11 +263,18 @@ SELECT granted_by, approved_by, document_digest = sha256('paper 1') AS digest FR
 SET SESSION AUTHORIZATION model_clerk2;
 SELECT model_try(format('SELECT credit.enter_paper_consent(%s, ''model_bank'', sha256(''paper 2''), ''{tax_payment}'', ''{pre_loan}'', now(), now() + interval ''1 year'')', :s1)) AS again;
 RESET SESSION AUTHORIZATION;
+-- and so may one that nobody confirmed in time
+UPDATE credit.consent_request SET expires_at = requested_at WHERE document_digest = sha256('paper 2') AND status = 'pending';
+SET SESSION AUTHORIZATION model_clerk2;
+SELECT model_try(format('SELECT credit.enter_paper_consent(%s, ''model_bank'', sha256(''paper 2''), ''{tax_payment}'', ''{pre_loan}'', now(), now() + interval ''1 year'')', :s2)) AS in_time,
+       model_try(format('SELECT credit.enter_paper_consent(%s, ''model_bank'', sha256(''paper 2''), ''{tax_payment}'', ''{pre_loan}'', now(), now() + interval ''1 year'')', :s1)) AS other_subject;
+SELECT status, count(*) FROM credit.consent_requests(:s1) WHERE channel = 'paper' GROUP BY 1 ORDER BY 1;
+RESET SESSION AUTHORIZATION;
 SELECT model_wait() > :start AS waited;
 SELECT count(*) FROM credit.audit_log
  WHERE seq > :start AND (strpos(entry, encode(sha256('paper 1'), 'hex')) > 0 OR strpos(entry, 'loan-2026-03') > 0 OR strpos(entry, 'A-1') > 0);
 SELECT operation, actor, session_user_name, entry::jsonb ->> 'channel' AS channel FROM credit.audit_log
- WHERE seq > :start AND kind IN ('consent', 'consent_request') AND entry::jsonb ->> 'channel' = 'paper' ORDER BY seq;
+ WHERE seq > :start AND kind IN ('consent', 'consent_request') AND entry::jsonb ->> 'channel' = 'paper' AND operation <> 'change' ORDER BY seq;
 
 -- ------------------------------------------------------------------ what is configured is recorded, who may not
 

@@ -139,7 +139,9 @@ SELECT n, sign_try(pg_temp.grant_signed(st, p, k, s)) AS refused FROM (VALUES
     (15, sign_changed(:'st', '{"nonce": "xy"}'), sign_by_subject(sign_changed(:'st', '{"nonce": "xy"}')), :k1, :s1),
     (16, sign_changed(:'st', '{"type": "pgcredit subject key 1"}'), sign_by_subject(sign_changed(:'st', '{"type": "pgcredit subject key 1"}')), :k1, :s1),
     (17, :'st' || E'\n', sign_by_subject(:'st' || E'\n'), :k1, :s1),
-    (18, credit.key_statement(:s1, :'key'), sign_by_subject(credit.key_statement(:s1, :'key')), :k1, :s1)) v(n, st, p, k, s) ORDER BY n;
+    (18, credit.key_statement(:s1, :'key'), sign_by_subject(credit.key_statement(:s1, :'key')), :k1, :s1),
+    (19, sign_changed(:'st', '{"created": "now"}'), sign_by_subject(sign_changed(:'st', '{"created": "now"}')), :k1, :s1),
+    (20, sign_changed(:'st', '{"created": null}'), sign_by_subject(sign_changed(:'st', '{"created": null}')), :k1, :s1)) v(n, st, p, k, s) ORDER BY n;
 SELECT sign_try(pg_temp.grant_signed(:'st', sign_by_subject(:'st'), :k1, :s1)) AS granted;
 -- ReBIT 2016: the same signature again
 SELECT sign_try(pg_temp.grant_signed(:'st', sign_by_subject(:'st'), :k1, :s1)) AS replayed;
