@@ -33,6 +33,7 @@ BEGIN
     DELETE FROM credit.consent_request r WHERE r.subject_id = erase_subject.subject;
     DELETE FROM credit.consent c WHERE c.subject_id = erase_subject.subject;     -- and its signature
     DELETE FROM credit.subject_key k WHERE k.subject_id = erase_subject.subject;
+    DELETE FROM credit.audit_use u WHERE u.subject_id = erase_subject.subject;
     DELETE FROM credit.subject_attribute a WHERE a.subject_id = erase_subject.subject;
     UPDATE credit.refused_row r SET row_given = '{}', row_sealed = NULL, detail = NULL
      WHERE r.row_given ->> 'uscc' = old.uscc::text OR r.row_given ->> 'name' = old.name;

@@ -187,7 +187,7 @@ pgcredit_access_history(PG_FUNCTION_ARGS)
 	record_look(subject_id, token, "list");
 	n = token ? pgcredit_history_page(GetActiveSnapshot(), &mark, token, before, most, &lines) : 0;
 	PopActiveSnapshot();
-	(void) pgcredit_audit_finish();
+	(void) pgcredit_audit_finish(NULL);
 	if (token == NULL)
 		no_such_subject(subject_id);
 	put_lines(fcinfo, lines, n);
@@ -221,7 +221,7 @@ pgcredit_history_proof_sql(PG_FUNCTION_ARGS)
 	record_look(subject_id, token, "proof");
 	found = token && pgcredit_history_proof(GetActiveSnapshot(), seq, token, &proof);
 	PopActiveSnapshot();
-	(void) pgcredit_audit_finish();
+	(void) pgcredit_audit_finish(NULL);
 	if (token == NULL)
 		no_such_subject(subject_id);
 	if (!found)

@@ -94,7 +94,7 @@ INSERT INTO expected SELECT trim(l), '.XXXXXX' FROM string_to_table($$
 $$, E'\n') l WHERE trim(l) <> '';
 -- Institutions: ask for consent, open access, read, and the guard that the policy asks as them.
 INSERT INTO expected SELECT trim(l), '....X..' FROM string_to_table($$
-    credit.guard(bigint,smallint)
+    credit.guard(bigint,smallint,date)
     credit.my_requests()
     credit.open_access(bigint,text,text[])
     credit.open_access(bigint[],text,text[])
@@ -433,6 +433,7 @@ INSERT INTO expected VALUES
 -- The log: by its view.
     ('table credit.audit_entry',            '.......'),
     ('table credit.audit_outbox',           '.......'),
+    ('table credit.audit_use',              '.......'),
     ('view credit.audit_log',               '......r'),
     ('table credit.audit_leaf',             '.......'),
     ('table credit.audit_node',             '.......'),
@@ -628,7 +629,7 @@ SELECT is((
       FROM pg_class r JOIN member m ON m.classid = 'pg_class'::regclass AND m.objid = r.oid
       LEFT JOIN pg_policy p ON p.polrelid = r.oid
      WHERE r.relrowsecurity OR p.oid IS NOT NULL),
-    'credit.record, forced f: guarded for "r", permissive t, to {-}, using credit.guard(subject_id, category_id), check none',
+    'credit.record, forced f: guarded for "r", permissive t, to {-}, using credit.guard(subject_id, category_id, dated), check none',
     'records have one policy, and it asks the guard alone');
 
 SELECT is_empty($$
