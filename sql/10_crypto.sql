@@ -12,5 +12,10 @@ CREATE FUNCTION credit.key_id() RETURNS text
 COMMENT ON FUNCTION credit.key_id() IS
     'public name of the key the server holds, 16 hexadecimal digits; NULL without a key (密钥标识)';
 
-REVOKE ALL ON FUNCTION credit.random_bytes(integer), credit.key_id() FROM PUBLIC;
+CREATE FUNCTION credit._verify_ed25519(public_key bytea, message bytea, signature bytea) RETURNS boolean
+    AS 'MODULE_PATHNAME', 'pgcredit_verify_ed25519_sql' LANGUAGE C IMMUTABLE STRICT PARALLEL SAFE;
+COMMENT ON FUNCTION credit._verify_ed25519(bytea, bytea, bytea) IS
+    'is this the key''s signature over the message (RFC 8032); false for a key or signature of another length (验签)';
+
+REVOKE ALL ON FUNCTION credit.random_bytes(integer), credit.key_id(), credit._verify_ed25519(bytea, bytea, bytea) FROM PUBLIC;
 GRANT EXECUTE ON FUNCTION credit.key_id() TO credit_operator, credit_auditor;
