@@ -31,19 +31,19 @@ CREATE FUNCTION credit.read(subjects bigint[], purpose text, categories text[])
 COMMENT ON FUNCTION credit.read(bigint[], text, text[]) IS
     'the same for many subjects: returns what is granted, the refusals are in the log (批量查询信用信息)';
 
--- The access set lives in the backend that opened access.
-CREATE FUNCTION credit.guard(subject_id bigint, category_id smallint) RETURNS boolean
-    AS 'MODULE_PATHNAME', 'pgcredit_guard' LANGUAGE C STABLE STRICT PARALLEL RESTRICTED;
-COMMENT ON FUNCTION credit.guard(bigint, smallint) IS
-    'may the current role see a row of this subject and category: asks the transaction''s access set (行级守卫)';
+-- The access set lives in the backend that opened access; parallel workers get a copy.
+CREATE FUNCTION credit.guard(subject_id bigint, category_id smallint, dated date) RETURNS boolean
+    AS 'MODULE_PATHNAME', 'pgcredit_guard' LANGUAGE C STABLE STRICT PARALLEL SAFE;
+COMMENT ON FUNCTION credit.guard(bigint, smallint, date) IS
+    'may the current role see a row of this subject, category and day: asks the transaction''s access set (行级守卫)';
 
 ALTER TABLE credit.record ENABLE ROW LEVEL SECURITY;
-CREATE POLICY guarded ON credit.record FOR SELECT TO PUBLIC USING (credit.guard(subject_id, category_id));
+CREATE POLICY guarded ON credit.record FOR SELECT TO PUBLIC USING (credit.guard(subject_id, category_id, dated));
 
 REVOKE ALL ON FUNCTION credit.open_access(bigint, text, text[]), credit.open_access(bigint[], text, text[]),
     credit.read(bigint, text, text[]), credit.read(bigint[], text, text[]),
-    credit.guard(bigint, smallint) FROM PUBLIC;
+    credit.guard(bigint, smallint, date) FROM PUBLIC;
 GRANT EXECUTE ON FUNCTION credit.open_access(bigint, text, text[]), credit.open_access(bigint[], text, text[]),
     credit.read(bigint, text, text[]), credit.read(bigint[], text, text[]),
-    credit.guard(bigint, smallint) TO credit_institution;
+    credit.guard(bigint, smallint, date) TO credit_institution;
 GRANT SELECT ON credit.record TO credit_institution;

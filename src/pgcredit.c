@@ -27,7 +27,7 @@ request_shared_memory(void)
 {
 	if (prev_shmem_request)
 		prev_shmem_request();
-	RequestAddinShmemSpace(pgcredit_audit_shmem_size());
+	RequestAddinShmemSpace(pgcredit_audit_shmem_size() + pgcredit_consent_shmem_size());
 }
 
 static void
@@ -36,6 +36,7 @@ start_shared_memory(void)
 	if (prev_shmem_startup)
 		prev_shmem_startup();
 	pgcredit_audit_shmem_init();
+	pgcredit_consent_shmem_init();
 }
 
 /*

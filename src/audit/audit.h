@@ -30,7 +30,26 @@ typedef struct PgcreditEntry
 	StringInfoData prefix;		/* '{' and the members before "recorded" */
 	StringInfoData suffix;		/* the members after "seq" and '}' */
 	int			refusal;		/* counted under this when it is durable; 0: none */
+	struct PgcreditUses *uses;	/* NULL, or what it takes; set by pgcredit_entry_takes */
 } PgcreditEntry;
+
+/*
+ * One use of a consent that is limited: it may be used in_all times, and in_period
+ * times in [since, until), which "at" lies in; 0 is no limit.
+ */
+typedef struct PgcreditUse
+{
+	int64		subject_id;
+	int64		consent_id;
+	TimestampTz at;
+	TimestampTz since;
+	TimestampTz until;
+	int32		in_all;
+	int32		in_period;
+} PgcreditUse;
+
+/* Entries that take uses, of one pgcredit_audit_begin. */
+#define PGCREDIT_COUNTED_MOST 64
 
 extern void pgcredit_audit_init(void);
 extern Size pgcredit_audit_shmem_size(void);
@@ -40,6 +59,8 @@ extern void pgcredit_audit_shmem_init(void);
 extern void pgcredit_entry_begin(PgcreditEntry *entry);
 extern void pgcredit_entry_middle(PgcreditEntry *entry);
 extern void pgcredit_entry_end(PgcreditEntry *entry);
+extern void pgcredit_entry_takes(PgcreditEntry *entry, const PgcreditUse *uses, int n,
+								 PgcreditEntry *otherwise);
 extern void pgcredit_json_name(StringInfo buf, const char *name);
 extern void pgcredit_json_string(StringInfo buf, const char *value);
 extern void pgcredit_json_time(StringInfo buf, TimestampTz value);
@@ -65,7 +86,11 @@ extern char *pgcredit_list_store(PgcreditList *list);
 
 /* Immediate lane: nothing is shown before the second has returned. */
 extern void pgcredit_audit_begin(PgcreditEntry *entries, int n);
-extern uint64 pgcredit_audit_finish(void);
+extern uint64 pgcredit_audit_finish(uint64 *refused);
+extern int	pgcredit_audit_offer(const PgcreditEntry *entries, int n);
+
+/* For who decides before the writer does: may the use still be taken? */
+extern bool pgcredit_use_left(const PgcreditUse *use, Snapshot snapshot);
 
 /* For credit.stat_audit_refusal: "refusal" from 1, below PGCREDIT_REFUSAL_KINDS. */
 extern void pgcredit_audit_name_refusal(int refusal, const char *code);

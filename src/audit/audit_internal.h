@@ -11,13 +11,15 @@
 #include "audit/audit.h"
 
 /*
- * What the writer takes out of the ring for one waiting backend: an entry, or a
- * row of credit.audit_list, whose prefix is a ListRow and whose suffix has its
- * elements.
+ * What the writer takes out of the ring for one waiting backend: an entry; an
+ * entry that takes uses, whose prefix is what pgcredit_entry_takes made and whose
+ * suffix is empty; or a row of credit.audit_list, whose prefix is a ListRow and
+ * whose suffix has its elements.
  */
 typedef enum QueueKind
 {
 	QUEUE_ENTRY,
+	QUEUE_COUNTED,
 	QUEUE_LIST_ROW
 } QueueKind;
 
@@ -25,6 +27,8 @@ typedef struct QueueItem
 {
 	uint32		size;			/* of the whole item in the ring, MAXALIGNed */
 	QueueKind	kind;
+	bool		refused;		/* the writer found no use left */
+	int			place;			/* of an entry that takes uses, in its request */
 	int			procno;			/* whose waiter to answer */
 	uint64		ticket;			/* which of its requests */
 	uint32		prefix_len;
@@ -64,9 +68,10 @@ extern bool pgcredit_queue_served(Oid dbid);
 
 /* queue.c, requests of ordinary backends */
 extern void pgcredit_queue_init(void);
-extern int	pgcredit_queue_put(QueueKind kind, const PgcreditEntry *item, uint64 ticket);
+extern int	pgcredit_queue_put(QueueKind kind, const PgcreditEntry *item, int place, uint64 ticket);
 extern uint64 pgcredit_waiter_begin(int n);
 extern int	pgcredit_waiter_outstanding(int *sqlstate, uint64 *seq);
+extern uint64 pgcredit_waiter_refused(void);
 extern void pgcredit_queue_request_writer(Oid dbid);
 extern void pgcredit_queue_flag_outbox(Oid dbid);
 extern void pgcredit_queue_wake_writer(Oid dbid);
@@ -79,6 +84,25 @@ extern int	pgcredit_audit_timeout(void);
 
 /* entry.c */
 extern void pgcredit_entry_check_size(const PgcreditEntry *entry);
+
+/* uses.c: an entry that takes uses as it goes through the ring */
+typedef struct PgcreditUses
+{
+	int32		n;
+	int32		prefix_len;		/* of the entry, then of the one written otherwise */
+	int32		suffix_len;
+	int32		otherwise_prefix_len;
+	int32		otherwise_suffix_len;
+	int32		refusal;		/* what the other is counted under */
+	int32		size;			/* of all this; the bytes of the two entries follow the uses */
+	PgcreditUse uses[FLEXIBLE_ARRAY_MEMBER];
+} PgcreditUses;
+
+typedef struct UseBatch UseBatch;
+
+extern UseBatch *pgcredit_uses_open(void);
+extern bool pgcredit_uses_take(UseBatch *batch, const PgcreditUses *uses, uint64 seq);
+extern void pgcredit_uses_close(UseBatch *batch);
 
 /* note.c */
 typedef struct PgcreditMember

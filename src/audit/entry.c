@@ -32,6 +32,7 @@ pgcredit_entry_begin(PgcreditEntry *entry)
 	initStringInfo(&entry->prefix);
 	initStringInfo(&entry->suffix);
 	entry->refusal = 0;
+	entry->uses = NULL;
 	appendStringInfoChar(&entry->prefix, '{');
 }
 

@@ -145,6 +145,8 @@ pgcredit_queue_answer(const QueueItem *item, uint64 seq, int sqlstate)
 			w->sqlstate = sqlstate;
 		else if (w->seq == 0 || seq < w->seq)
 			w->seq = seq;
+		if (item->refused)
+			w->refused |= UINT64CONST(1) << item->place;
 		w->outstanding--;
 		complete = w->outstanding == 0;
 	}
@@ -156,10 +158,11 @@ pgcredit_queue_answer(const QueueItem *item, uint64 seq, int sqlstate)
 /*
  * Try to put one item into the ring of this database, under the ticket of
  * pgcredit_waiter_begin.  Returns 0, or the SQLSTATE that says what is in the
- * way.
+ * way.  Takes no lock but the slot's and allocates nothing, so that it can be
+ * called while a transaction aborts.
  */
 int
-pgcredit_queue_put(QueueKind kind, const PgcreditEntry *entry, uint64 ticket)
+pgcredit_queue_put(QueueKind kind, const PgcreditEntry *entry, int place, uint64 ticket)
 {
 	int			i = pgcredit_slot_find(MyDatabaseId, false);
 	AuditSlot  *slot;
@@ -172,6 +175,7 @@ pgcredit_queue_put(QueueKind kind, const PgcreditEntry *entry, uint64 ticket)
 		return ERRCODE_PGCREDIT_AUDIT_UNAVAILABLE;
 	memset(&item, 0, sizeof(item));
 	item.kind = kind;
+	item.place = place;
 	item.prefix_len = entry->prefix.len;
 	item.suffix_len = entry->suffix.len;
 	item.size = MAXALIGN(MAXALIGN(sizeof(QueueItem)) + item.prefix_len + item.suffix_len);
@@ -222,6 +226,7 @@ pgcredit_waiter_begin(int n)
 	w->outstanding = n;
 	w->sqlstate = 0;
 	w->seq = 0;
+	w->refused = 0;
 	SpinLockRelease(&w->mutex);
 	return ticket;
 }
@@ -242,6 +247,22 @@ pgcredit_waiter_outstanding(int *sqlstate, uint64 *seq)
 	*seq = w->seq;
 	SpinLockRelease(&w->mutex);
 	return outstanding;
+}
+
+/*
+ * Which entries of the present request the writer did not write because a use
+ * was not left, by their place.
+ */
+uint64
+pgcredit_waiter_refused(void)
+{
+	AuditWaiter *w = &pgcredit_audit.waiters[pgcredit_my_procno()];
+	uint64		refused;
+
+	SpinLockAcquire(&w->mutex);
+	refused = w->refused;
+	SpinLockRelease(&w->mutex);
+	return refused;
 }
 
 /*

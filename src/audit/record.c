@@ -24,6 +24,7 @@
 
 static int	audit_timeout_ms = 5000;
 static TimestampTz deadline;	/* of the entries begun last */
+static int	refusals_if[PGCREDIT_COUNTED_MOST]; /* what they are counted under if no use is left */
 
 /*
  * Settings, callbacks, hooks and the launcher of the room.
@@ -123,6 +124,23 @@ check_can_record(PgcreditEntry *entries, int n)
 }
 
 /*
+ * An item as it goes through the ring: an entry that takes uses stands in what
+ * pgcredit_entry_takes made.
+ */
+static int
+put_one(QueueKind kind, const PgcreditEntry *item, int place, uint64 ticket)
+{
+	PgcreditEntry counted;
+
+	if (kind != QUEUE_ENTRY || item->uses == NULL)
+		return pgcredit_queue_put(kind, item, place, ticket);
+	memset(&counted, 0, sizeof(counted));
+	counted.prefix.data = (char *) item->uses;
+	counted.prefix.len = item->uses->size;
+	return pgcredit_queue_put(QUEUE_COUNTED, &counted, place, ticket);
+}
+
+/*
  * Put n items into the ring, waiting for room.  A list may have any number of
  * rows and only few of them may be in the ring, so each has its own time.
  */
@@ -136,7 +154,7 @@ put_items(QueueKind kind, const PgcreditEntry *items, int n)
 	ticket = pgcredit_waiter_begin(n);
 	while (put < n)
 	{
-		int			sqlstate = pgcredit_queue_put(kind, &items[put], ticket);
+		int			sqlstate = put_one(kind, &items[put], put, ticket);
 		int			failed;
 		uint64		seq;
 
@@ -196,6 +214,8 @@ pgcredit_audit_begin(PgcreditEntry *entries, int n)
 {
 	check_can_record(entries, n);
 	pgcredit_stat_begin(entries, n);
+	for (int k = 0; k < Min(n, PGCREDIT_COUNTED_MOST); k++)
+		refusals_if[k] = entries[k].uses ? entries[k].uses->refusal : 0;
 	put_items(QUEUE_ENTRY, entries, n);
 }
 
@@ -225,12 +245,41 @@ pgcredit_audit_put_rows(const ListRow *rows, const StringInfoData *elements, int
  * the first; raise when that cannot be had within pgcredit.audit_timeout, and
  * then show nothing.  The entries survive whatever becomes of the calling
  * transaction (P1).
+ *
+ * Who began entries that take uses must ask which were refused, bit k for the
+ * k-th entry: of these the refusal was written and nothing may be shown.
  */
 uint64
-pgcredit_audit_finish(void)
+pgcredit_audit_finish(uint64 *refused)
 {
 	uint64		seq = await_answers();
+	uint64		none_left = pgcredit_waiter_refused();
 
+	for (int k = 0; k < PGCREDIT_COUNTED_MOST && none_left >> k != 0; k++)
+		if ((none_left >> k) & 1)
+			pgcredit_stat_also_refused(refusals_if[k]);
+	if (refused)
+		*refused = none_left;
 	pgcredit_stat_answered();
 	return seq;
+}
+
+/*
+ * Hand entries to the writer without waiting for room or for the flush, and
+ * without raising: for who is in no state to do either, as in the end of a
+ * transaction that failed.  Returns how many it took, from the first on.
+ */
+int
+pgcredit_audit_offer(const PgcreditEntry *entries, int n)
+{
+	uint64		ticket;
+	int			put = 0;
+
+	if (!pgcredit_audit_preloaded() || RecoveryInProgress())
+		return 0;
+	ticket = pgcredit_waiter_begin(n);
+	Assert(n == 0 || entries[0].uses == NULL);
+	while (put < n && pgcredit_queue_put(QUEUE_ENTRY, &entries[put], put, ticket) == 0)
+		put++;
+	return put;
 }

@@ -90,6 +90,7 @@ typedef struct AuditWaiter
 	int			outstanding;	/* items not answered yet */
 	int			sqlstate;		/* 0, or why one of them failed */
 	uint64		seq;			/* lowest sequence number among them */
+	uint64		refused;		/* places of entries for which no use was left */
 	AuditVerify verify;
 } AuditWaiter;
 

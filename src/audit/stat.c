@@ -210,6 +210,18 @@ pgcredit_stat_begin(const PgcreditEntry *entries, int n)
 }
 
 /*
+ * One of them became a refusal.
+ */
+void
+pgcredit_stat_also_refused(int refusal)
+{
+	if (refusal <= 0 || refusal >= PGCREDIT_REFUSAL_KINDS)
+		return;
+	begun_refusals[refusal]++;
+	any_refusal = true;
+}
+
+/*
  * They are durable.
  */
 void

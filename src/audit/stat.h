@@ -60,6 +60,7 @@ extern void pgcredit_stat_notary_failed(int slot, int sqlstate, const char *mess
 
 /* in the reading backend */
 extern void pgcredit_stat_begin(const PgcreditEntry *entries, int n);
+extern void pgcredit_stat_also_refused(int refusal);
 extern void pgcredit_stat_answered(void);
 extern void pgcredit_stat_refused(int sqlstate);
 

@@ -109,7 +109,7 @@ answer_batch(uint64 first_seq, int sqlstate)
 
 	for (int k = 0; k < batch_items; k++, item = next_item(item))
 	{
-		if (item->kind == QUEUE_ENTRY)
+		if (item->kind != QUEUE_LIST_ROW)
 			pgcredit_queue_answer(item, first_seq++, sqlstate);
 		else
 			pgcredit_queue_answer(item, 0, sqlstate);
@@ -238,6 +238,28 @@ write_list_rows(void)
 }
 
 /*
+ * An entry that takes uses of consents: whether they are left is decided here, in
+ * its own transaction and by the one process that takes any, so a consent is used
+ * exactly as often as it may be (P2).  If not, the refusal is written in its place.
+ */
+static void
+write_counted(Log *log, UseBatch *batch_uses, QueueItem *item)
+{
+	const PgcreditUses *uses = (const PgcreditUses *) QUEUE_ITEM_PREFIX(item);
+	const char *at = (const char *) &uses->uses[uses->n];
+
+	if (pgcredit_uses_take(batch_uses, uses, pgcredit_log_next_seq()))
+		pgcredit_log_append(log, at, uses->prefix_len, at + uses->prefix_len, uses->suffix_len);
+	else
+	{
+		item->refused = true;
+		at += uses->prefix_len + uses->suffix_len;
+		pgcredit_log_append(log, at, uses->otherwise_prefix_len,
+							at + uses->otherwise_prefix_len, uses->otherwise_suffix_len);
+	}
+}
+
+/*
  * Write the batch and the outbox in one transaction; when this returns, they
  * are durable.  Returns whether the outbox may hold more.  An "own"
  * entry of the writer, as start or stop, goes before all.
@@ -247,6 +269,7 @@ write_batch(const char *own, bool outbox, volatile uint64 *first_seq)
 {
 	QueueItem  *item = (QueueItem *) batch;
 	bool		more = false;
+	UseBatch   *uses = NULL;
 	Log			log;
 
 	SetCurrentStatementStartTimestamp();
@@ -260,9 +283,19 @@ write_batch(const char *own, bool outbox, volatile uint64 *first_seq)
 		more = drain_outbox(&log);
 	*first_seq = pgcredit_log_next_seq();
 	for (int k = 0; k < batch_items; k++, item = next_item(item))
+	{
 		if (item->kind == QUEUE_ENTRY)
 			pgcredit_log_append(&log, QUEUE_ITEM_PREFIX(item), item->prefix_len,
 					   QUEUE_ITEM_SUFFIX(item), item->suffix_len);
+		else if (item->kind == QUEUE_COUNTED)
+		{
+			if (uses == NULL)
+				uses = pgcredit_uses_open();
+			write_counted(&log, uses, item);
+		}
+	}
+	if (uses)
+		pgcredit_uses_close(uses);
 	write_list_rows();
 	pgcredit_queue_set_end(my_slot, pgcredit_log_next_seq() - 1);
 	pgcredit_log_close(&log);

@@ -20,6 +20,8 @@
 #include "utils/builtins.h"
 #include "utils/hsearch.h"
 #include "utils/memutils.h"
+#include "utils/snapmgr.h"
+#include "utils/syscache.h"
 
 #include "audit/audit.h"
 #include "consent/consent_internal.h"
@@ -57,6 +59,14 @@ const ReasonInfo pgcredit_reasons[] = {
 	"The consent is not in force yet."},
 	[REASON_EXPIRED] = {"consent_expired", ERRCODE_PGCREDIT_CONSENT_EXPIRED,
 	"The consent is not in force any more."},
+	[REASON_REPLACED] = {"consent_replaced", ERRCODE_PGCREDIT_CONSENT_REPLACED,
+	"The consent was replaced by a renewal, which does not cover this."},
+	[REASON_PAUSED] = {"consent_paused", ERRCODE_PGCREDIT_CONSENT_PAUSED,
+	"The subject has paused the consent."},
+	[REASON_BEYOND_TEMPLATE] = {"beyond_template", ERRCODE_PGCREDIT_BEYOND_TEMPLATE,
+	"The consent goes beyond what its template allows now."},
+	[REASON_USED_UP] = {"consent_used_up", ERRCODE_PGCREDIT_CONSENT_USED_UP,
+	"The consent has been used as often as it may be."},
 };
 
 /*
@@ -161,18 +171,38 @@ take_categories(Request *r, ArrayType *array)
 }
 
 /*
- * Who asks and what for: fills everything but subjects and decisions.
+ * A role's name for the log; "?" for one that has been dropped.
  */
-static void
-take_request(Request *r, Datum purpose, ArrayType *categories)
+static char *
+role_name(Oid role)
 {
+	char	   *name = GetUserNameFromId(role, true);
+
+	return name ? name : pstrdup("?");
+}
+
+/*
+ * Begin a request: who asks and what for.  A role that was dropped while its
+ * session goes on is bound to no institution.
+ */
+Request *
+pgcredit_request_begin(const char *purpose)
+{
+	Request    *r = palloc0(sizeof(Request));
 	const Institution *institution;
 
+	pgcredit_directory_refresh();
 	r->role = pgcredit_calling_role();
-	institution = pgcredit_institution_of(r->role);
-	r->purpose = clipped(TextDatumGetCString(purpose));
-	take_categories(r, categories);
+	r->actor = role_name(r->role);
+	r->session_user = role_name(GetSessionUserId());
+	institution = SearchSysCacheExists1(AUTHOID, ObjectIdGetDatum(r->role)) ? pgcredit_institution_of(r->role) : NULL;
+	r->purpose = clipped(purpose);
+	r->withheld = -1;
 	r->at = GetCurrentTimestamp();
+	r->max_terms = 4;
+	r->n_terms = 1;
+	r->terms = palloc0(r->max_terms * sizeof(Terms));
+	r->terms[0] = (Terms) {.from = DATEVAL_NOBEGIN,.to = DATEVAL_NOEND,.since = DT_NOBEGIN,.until = DT_NOEND};
 	pgcredit_random(&r->access, sizeof(r->access));
 	r->access.data[6] = (r->access.data[6] & 0x0f) | 0x40;	/* RFC 4122, version 4 */
 	r->access.data[8] = (r->access.data[8] & 0x3f) | 0x80;
@@ -188,6 +218,7 @@ take_request(Request *r, Datum purpose, ArrayType *categories)
 		else if (!pgcredit_purpose_exists(r->purpose))
 			r->whole = REASON_UNKNOWN_PURPOSE;
 	}
+	return r;
 }
 
 /* ---------------------------------------------------------------------------
@@ -262,11 +293,11 @@ pgcredit_access_begin(FunctionCallInfo fcinfo, bool strict)
 			refuse_null("subjects");
 	}
 
-	pgcredit_directory_refresh();
-	r = palloc0(sizeof(Request));
-	take_request(r, PG_GETARG_DATUM(1), PG_GETARG_ARRAYTYPE_P(2));
+	r = pgcredit_request_begin(TextDatumGetCString(PG_GETARG_DATUM(1)));
+	r->strict = strict;
+	take_categories(r, PG_GETARG_ARRAYTYPE_P(2));
 	take_subjects(r, ids, n, &places);
-	pgcredit_decide(r, places);
+	pgcredit_decide(r, places, GetLatestSnapshot());
 
 	r->opened = !strict || first_refused(r) == NULL;
 	pgcredit_record_request(r);
@@ -280,7 +311,7 @@ pgcredit_access_begin(FunctionCallInfo fcinfo, bool strict)
 void
 pgcredit_access_finish(Request *r)
 {
-	r->first_seq = pgcredit_audit_finish();
+	pgcredit_record_finish(r);
 	pgcredit_guard_apply(r);
 	if (!r->opened)
 		raise_refusal(r, first_refused(r));

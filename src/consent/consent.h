@@ -6,5 +6,7 @@
 #define PGCREDIT_CONSENT_H
 
 extern void pgcredit_consent_init(void);
+extern Size pgcredit_consent_shmem_size(void);
+extern void pgcredit_consent_shmem_init(void);
 
 #endif							/* PGCREDIT_CONSENT_H */

@@ -16,36 +16,14 @@
 #include "utils/timestamp.h"
 #include "utils/uuid.h"
 
+#include "audit/audit.h"
 #include "consent/consent.h"
-
-/* A set of categories; category_id is 1 to 127 (credit.category checks it). */
-#define MAX_CATEGORY 127
-typedef struct CategorySet
-{
-	uint64		words[2];
-} CategorySet;
-
-static inline bool
-category_set_has(const CategorySet *set, int id)
-{
-	return (set->words[id >> 6] >> (id & 63)) & 1;
-}
-
-static inline void
-category_set_add(CategorySet *set, int id)
-{
-	set->words[id >> 6] |= UINT64CONST(1) << (id & 63);
-}
-
-static inline void
-category_set_remove(CategorySet *set, int id)
-{
-	set->words[id >> 6] &= ~(UINT64CONST(1) << (id & 63));
-}
+#include "consent/grants.h"
 
 /* Why a (subject, category) pair is not granted; part of the log: append only. */
 typedef enum Reason
 {
+	REASON_NOT_ASKED = -1,		/* leaves nothing in the log */
 	REASON_GRANTED,
 	REASON_NO_INSTITUTION,
 	REASON_INSTITUTION_SUSPENDED,
@@ -59,8 +37,14 @@ typedef enum Reason
 	REASON_UNCOMMITTED,
 	REASON_REVOKED,
 	REASON_NOT_STARTED,
-	REASON_EXPIRED
+	REASON_EXPIRED,
+	REASON_REPLACED,
+	REASON_PAUSED,
+	REASON_BEYOND_TEMPLATE,
+	REASON_USED_UP
 } Reason;
+
+#define REASON_LAST REASON_USED_UP
 
 typedef struct ReasonInfo
 {
@@ -69,9 +53,21 @@ typedef struct ReasonInfo
 	const char *detail;			/* a sentence */
 } ReasonInfo;
 
+/* What a consent that grants says besides: days of the records, how often. */
+typedef struct Terms
+{
+	DateADT		from;			/* records dated in [from, to) */
+	DateADT		to;
+	int32		in_all;			/* as in PgcreditUse, but for whose they are */
+	int32		in_period;
+	TimestampTz since;
+	TimestampTz until;
+} Terms;
+
 typedef struct Decision
 {
 	Reason		reason;
+	int			terms;			/* of the request's, when granted */
 	int64		consent_id;		/* 0: public by law, or refused */
 } Decision;
 
@@ -81,6 +77,8 @@ typedef struct Request
 	/* who */
 	Oid			role;
 	int32		institution_id; /* 0: the role is bound to none */
+	char	   *actor;			/* names for the log, since they may be needed when */
+	char	   *session_user;	/* nothing can be looked up any more */
 	char	   *institution;	/* its code, or NULL */
 	Reason		whole;			/* refuses every pair, or REASON_GRANTED */
 	/* what for */
@@ -97,6 +95,13 @@ typedef struct Request
 	int64	   *subject_ids;
 	bytea	  **salts;			/* NULL when unknown */
 	Decision   *decisions;		/* [subject * n_categories + category] */
+	Terms	   *terms;			/* [0] is of all days and not counted */
+	int			n_terms;
+	int			max_terms;
+	HTAB	   *terms_found;	/* NULL while there is only the first */
+	bool		strict;			/* of one subject: all or nothing */
+	const char *operation;		/* member of the entries, or NULL */
+	int64		withheld;		/* member of the first, or -1 */
 	bool		opened;			/* false: one pair was refused, so none is granted */
 	uint64		first_seq;		/* lowest number of its entries, once recorded */
 } Request;
@@ -128,16 +133,26 @@ extern void pgcredit_directory_refresh(void);
 extern const Institution *pgcredit_institution_of(Oid role);
 extern const char *pgcredit_institution_code(int32 institution_id);
 extern const Category *pgcredit_category(const char *code);
+extern const Category *pgcredit_categories(int *n);
 extern const char *pgcredit_category_code(int16 category_id);
 extern bool pgcredit_purpose_exists(const char *purpose);
 
 /* access.c */
 extern const ReasonInfo pgcredit_reasons[];
+extern Request *pgcredit_request_begin(const char *purpose);
 extern Request *pgcredit_access_begin(FunctionCallInfo fcinfo, bool strict);
 extern void pgcredit_access_finish(Request *request);
 
 /* decide.c */
-extern void pgcredit_decide(Request *request, HTAB *places);
+extern void pgcredit_decide(Request *request, HTAB *places, Snapshot snapshot);
+
+static inline bool
+terms_are_counted(const Request *request, const Decision *decision)
+{
+	const Terms *terms = &request->terms[decision->terms];
+
+	return terms->in_all > 0 || terms->in_period > 0;
+}
 
 /* fetch.c */
 typedef struct TableScan
@@ -156,7 +171,7 @@ typedef struct TableInfo
 	const char *const *names;
 	Oid			relid;
 	Oid			indexid;
-	AttrNumber	columns[12];
+	AttrNumber	columns[20];
 } TableInfo;
 
 extern void pgcredit_scan_begin(TableScan *scan, TableInfo *info, int n_keys,
@@ -169,6 +184,9 @@ extern void pgcredit_scan_end(TableScan *scan);
 
 /* entries.c */
 extern void pgcredit_record_request(Request *request);
+extern void pgcredit_record_finish(Request *request);
+extern PgcreditEntry *pgcredit_build_entries(const Request *request, bool cut, int *n);
+extern void pgcredit_build_bare_entry(const Request *request, const char *kind, Reason reason, PgcreditEntry *entry);
 
 /* history.c */
 extern bytea *pgcredit_subject_salt(int64 subject_id, Snapshot snapshot);
@@ -182,5 +200,17 @@ extern void pgcredit_self_record(const char *token, const char *kind, const char
 /* guard.c */
 extern void pgcredit_guard_init(void);
 extern void pgcredit_guard_apply(const Request *request);
+extern bool pgcredit_guard_is_open(Oid role);
+extern bool pgcredit_grants_add_decisions(GrantSet *set, const Request *request, int s);
+
+/* workers.c */
+extern void pgcredit_workers_publish(const GrantSet *set, Oid role);
+extern void pgcredit_workers_withdraw(void);
+extern bool pgcredit_workers_find(GrantSet *set, Oid *role);
+
+/* plain.c */
+extern void pgcredit_plain_init(void);
+extern bool pgcredit_plain_wanted(void);
+extern bool pgcredit_plain_guard(int64 subject_id, int category_id, DateADT dated);
 
 #endif							/* PGCREDIT_CONSENT_INTERNAL_H */

@@ -10,9 +10,11 @@
 #include "access/xact.h"
 #include "catalog/pg_type.h"
 #include "utils/array.h"
+#include "utils/builtins.h"
 #include "utils/fmgroids.h"
 #include "utils/memutils.h"
 #include "utils/snapmgr.h"
+#include "utils/timestamp.h"
 
 #include "consent/consent_internal.h"
 #include "core/core.h"
@@ -25,9 +27,20 @@ typedef struct Consent
 	ArrayType  *purposes;
 	TimestampTz valid_from;
 	TimestampTz valid_to;
-	bool		revoked;
+	Reason		status;			/* REASON_GRANTED when it is active */
 	bool		uncommitted;	/* written by this transaction */
+	Terms		terms;
 } Consent;
+
+/* What is read of a consent, in this order by both ways of reading it. */
+#define CONSENT_COLUMNS "consent_id", "categories", "purposes", "valid_from", "valid_to", "status", \
+	"use_limit", "frequency_unit", "frequency_count", "data_from", "data_to"
+
+enum
+{
+	C_ID, C_CATEGORIES, C_PURPOSES, C_FROM, C_TO, C_STATUS, C_USE_LIMIT, C_UNIT, C_COUNT,
+	C_DATA_FROM, C_DATA_TO, C_COLUMNS
+};
 
 static bool
 has_category(const ArrayType *categories, int16 id)
@@ -59,24 +72,154 @@ has_purpose(const ArrayType *purposes, const char *purpose)
 }
 
 /*
+ * The calendar hour, day, month or year that "at" lies in, in Asia/Shanghai, which
+ * is UTC+8 all year.
+ */
+static void
+period_of(const char *unit, TimestampTz at, TimestampTz *since, TimestampTz *until)
+{
+	const int64 offset = 8 * USECS_PER_HOUR;
+	struct pg_tm tm;
+	fsec_t		fsec;
+	Timestamp	local;
+
+	if (timestamp2tm(at + offset, NULL, &tm, &fsec, NULL, NULL) != 0)
+		elog(ERROR, "timestamp out of range");
+	tm.tm_min = tm.tm_sec = 0;
+	if (strcmp(unit, "hour") != 0)
+		tm.tm_hour = 0;
+	if (strcmp(unit, "month") == 0 || strcmp(unit, "year") == 0)
+		tm.tm_mday = 1;
+	if (strcmp(unit, "year") == 0)
+		tm.tm_mon = 1;
+	(void) tm2timestamp(&tm, 0, NULL, &local);
+	*since = local - offset;
+	if (strcmp(unit, "hour") == 0)
+		*until = *since + USECS_PER_HOUR;
+	else if (strcmp(unit, "day") == 0)
+		*until = *since + USECS_PER_DAY;
+	else
+	{
+		if (strcmp(unit, "year") == 0)
+			tm.tm_year++;
+		else if (++tm.tm_mon > MONTHS_PER_YEAR)
+		{
+			tm.tm_mon = 1;
+			tm.tm_year++;
+		}
+		(void) tm2timestamp(&tm, 0, NULL, &local);
+		*until = local - offset;
+	}
+}
+
+/*
+ * A consent from the values of CONSENT_COLUMNS.
+ */
+static void
+take_values(const Request *r, Datum *values, bool *nulls, TransactionId xmin, Consent *consent)
+{
+	char	   *status = TextDatumGetCString(values[C_STATUS]);
+
+	memset(consent, 0, sizeof(Consent));
+	consent->consent_id = DatumGetInt64(values[C_ID]);
+	consent->categories = DatumGetArrayTypeP(values[C_CATEGORIES]);
+	consent->purposes = DatumGetArrayTypeP(values[C_PURPOSES]);
+	consent->valid_from = DatumGetTimestampTz(values[C_FROM]);
+	consent->valid_to = DatumGetTimestampTz(values[C_TO]);
+	consent->status = strcmp(status, "active") == 0 ? REASON_GRANTED :
+		strcmp(status, "paused") == 0 ? REASON_PAUSED :
+		strcmp(status, "replaced") == 0 ? REASON_REPLACED : REASON_REVOKED;
+	consent->uncommitted = TransactionIdIsCurrentTransactionId(xmin);
+	consent->terms.from = nulls[C_DATA_FROM] ? DATEVAL_NOBEGIN : DatumGetDateADT(values[C_DATA_FROM]);
+	consent->terms.to = nulls[C_DATA_TO] ? DATEVAL_NOEND : DatumGetDateADT(values[C_DATA_TO]);
+	consent->terms.in_all = nulls[C_USE_LIMIT] ? 0 : DatumGetInt32(values[C_USE_LIMIT]);
+	consent->terms.since = DT_NOBEGIN;
+	consent->terms.until = DT_NOEND;
+	if (!nulls[C_UNIT])
+	{
+		consent->terms.in_period = DatumGetInt32(values[C_COUNT]);
+		period_of(TextDatumGetCString(values[C_UNIT]), r->at, &consent->terms.since, &consent->terms.until);
+	}
+}
+
+/*
  * The first condition that fails for a consent and a category that it covers,
- * or REASON_GRANTED.  A consent is in force from valid_from on and no more at
- * valid_to (D-24).
+ * or REASON_GRANTED, in the order of the reasons.  A consent is in force from
+ * valid_from on and no more at valid_to (D-24).  That it is used up is said here
+ * only where the snapshot sees it; else the writer finds out.
  */
 static Reason
-check_consent(const Request *r, const Consent *consent)
+check_consent(const Request *r, int64 subject_id, const Consent *consent)
 {
 	if (!has_purpose(consent->purposes, r->purpose))
 		return REASON_PURPOSE_REFUSED;
 	if (consent->uncommitted)
 		return REASON_UNCOMMITTED;
-	if (consent->revoked)
+	if (consent->status == REASON_REVOKED)
 		return REASON_REVOKED;
 	if (r->at < consent->valid_from)
 		return REASON_NOT_STARTED;
 	if (r->at >= consent->valid_to)
 		return REASON_EXPIRED;
+	if (consent->status != REASON_GRANTED)
+		return consent->status;
+	if (consent->terms.in_all > 0 || consent->terms.in_period > 0)
+	{
+		PgcreditUse use = {subject_id, consent->consent_id, r->at, consent->terms.since,
+		consent->terms.until, consent->terms.in_all, consent->terms.in_period};
+
+		if (!pgcredit_use_left(&use, GetActiveSnapshot()))
+			return REASON_USED_UP;
+	}
 	return REASON_GRANTED;
+}
+
+/*
+ * The number of these terms among those of the request.
+ */
+static int
+number_of_terms(Request *r, const Terms *terms)
+{
+	typedef struct FoundTerms
+	{
+		Terms		terms;
+		int			number;
+	} FoundTerms;
+	HASHCTL		ctl = {.keysize = sizeof(Terms),.entrysize = sizeof(FoundTerms),.hcxt = GetMemoryChunkContext(r)};
+	FoundTerms *entry;
+	bool		found;
+
+	if (memcmp(terms, &r->terms[0], sizeof(Terms)) == 0)
+		return 0;
+	if (r->terms_found == NULL)
+		r->terms_found = hash_create("terms of an access", 16, &ctl, HASH_ELEM | HASH_BLOBS | HASH_CONTEXT);
+	entry = hash_search(r->terms_found, terms, HASH_ENTER, &found);
+	if (!found)
+	{
+		if (r->n_terms == r->max_terms)
+		{
+			r->max_terms *= 2;
+			r->terms = repalloc_huge(r->terms, r->max_terms * sizeof(Terms));
+		}
+		entry->number = r->n_terms++;
+		r->terms[entry->number] = *terms;
+	}
+	return entry->number;
+}
+
+/*
+ * Of two consents that both grant, one that is not counted is used before one
+ * that is, then the one with the longer range of days.
+ */
+static bool
+is_better(const Terms *a, const Terms *b)
+{
+	bool		a_counted = a->in_all > 0 || a->in_period > 0;
+	bool		b_counted = b->in_all > 0 || b->in_period > 0;
+
+	if (a_counted != b_counted)
+		return b_counted;
+	return (int64) a->to - a->from > (int64) b->to - b->from;
 }
 
 /*
@@ -87,7 +230,10 @@ meet_subject(Request *r, int place, Datum salt)
 {
 	Decision   *d = &r->decisions[(Size) place * r->n_categories];
 
+	MemoryContext saved = MemoryContextSwitchTo(GetMemoryChunkContext(r));
+
 	r->salts[place] = DatumGetByteaPCopy(salt);
+	MemoryContextSwitchTo(saved);
 	for (int c = 0; c < r->n_categories; c++)
 		d[c].reason = r->category_ids[c] == 0 ? REASON_UNKNOWN_CATEGORY :
 			r->category_public[c] ? REASON_GRANTED : REASON_NO_CONSENT;
@@ -101,21 +247,32 @@ static void
 weigh_consent(Request *r, int place, const Consent *consent)
 {
 	Decision   *d = &r->decisions[(Size) place * r->n_categories];
-	Reason		reason = check_consent(r, consent);
+	Reason		reason = REASON_CATEGORY_REFUSED;
+	bool		checked = false;
 
 	for (int c = 0; c < r->n_categories; c++)
 	{
-		Reason		here = REASON_CATEGORY_REFUSED;
-
-		if (r->category_ids[c] == 0 || r->category_public[c] ||
-			d[c].reason == REASON_GRANTED)
+		if (r->category_ids[c] == 0 || r->category_public[c])
 			continue;
-		if (has_category(consent->categories, r->category_ids[c]))
-			here = reason;
-		if (here == REASON_GRANTED)
+		if (!has_category(consent->categories, r->category_ids[c]))
+		{
+			if (d[c].reason != REASON_GRANTED && REASON_CATEGORY_REFUSED > d[c].reason)
+				d[c].reason = REASON_CATEGORY_REFUSED;
+			continue;
+		}
+		if (!checked)
+			reason = check_consent(r, r->subject_ids[place], consent);
+		checked = true;
+		if (reason == REASON_GRANTED)
+		{
+			if (d[c].reason == REASON_GRANTED && !is_better(&consent->terms, &r->terms[d[c].terms]))
+				continue;
+			d[c].reason = REASON_GRANTED;
 			d[c].consent_id = consent->consent_id;
-		if (here == REASON_GRANTED || here > d[c].reason)
-			d[c].reason = here;
+			d[c].terms = number_of_terms(r, &consent->terms);
+		}
+		else if (d[c].reason != REASON_GRANTED && reason > d[c].reason)
+			d[c].reason = reason;
 	}
 }
 
@@ -130,11 +287,8 @@ static TableInfo subject_info = {
 };
 
 static TableInfo consent_info = {
-	.table = "consent",.index = "consent_of_institution",.n_columns = 8,
-	.names = (const char *const[]) {
-		"subject_id", "institution_id", "consent_id", "categories", "purposes",
-		"valid_from", "valid_to", "revoked_at"
-	}
+	.table = "consent",.index = "consent_of_institution",.n_columns = C_COLUMNS + 2,
+	.names = (const char *const[]) {CONSENT_COLUMNS, "subject_id", "institution_id"}
 };
 
 static void
@@ -144,32 +298,25 @@ take_consents(Request *r, Snapshot snapshot)
 	TableScan	scan;
 	HeapTuple	tuple;
 
-	ScanKeyInit(&keys[0], 1, BTEqualStrategyNumber, F_INT8EQ, Int64GetDatum(r->subject_ids[0]));
-	ScanKeyInit(&keys[1], 2, BTEqualStrategyNumber, F_INT4EQ, Int32GetDatum(r->institution_id));
+	ScanKeyInit(&keys[0], C_COLUMNS + 1, BTEqualStrategyNumber, F_INT8EQ, Int64GetDatum(r->subject_ids[0]));
+	ScanKeyInit(&keys[1], C_COLUMNS + 2, BTEqualStrategyNumber, F_INT4EQ, Int32GetDatum(r->institution_id));
 	pgcredit_scan_begin(&scan, &consent_info, 2, keys, snapshot);
 	while ((tuple = pgcredit_scan_next(&scan)) != NULL)
 	{
+		Datum		values[C_COLUMNS];
+		bool		nulls[C_COLUMNS];
 		Consent		consent;
-		bool		isnull;
 
-		consent.consent_id = DatumGetInt64(pgcredit_scan_column(&scan, tuple, 2, &isnull));
-		consent.categories = DatumGetArrayTypeP(pgcredit_scan_column(&scan, tuple, 3, &isnull));
-		consent.purposes = DatumGetArrayTypeP(pgcredit_scan_column(&scan, tuple, 4, &isnull));
-		consent.valid_from = DatumGetTimestampTz(pgcredit_scan_column(&scan, tuple, 5, &isnull));
-		consent.valid_to = DatumGetTimestampTz(pgcredit_scan_column(&scan, tuple, 6, &isnull));
-		(void) pgcredit_scan_column(&scan, tuple, 7, &isnull);
-		consent.revoked = !isnull;
-		consent.uncommitted =
-			TransactionIdIsCurrentTransactionId(HeapTupleHeaderGetXmin(tuple->t_data));
+		pgcredit_scan_columns(&scan, tuple, C_COLUMNS, values, nulls);
+		take_values(r, values, nulls, HeapTupleHeaderGetXmin(tuple->t_data), &consent);
 		weigh_consent(r, 0, &consent);
 	}
 	pgcredit_scan_end(&scan);
 }
 
 static void
-decide_one(Request *r)
+decide_one(Request *r, Snapshot snapshot)
 {
-	Snapshot	snapshot = GetActiveSnapshot();
 	ScanKeyData key;
 	TableScan	scan;
 	HeapTuple	tuple;
@@ -194,16 +341,16 @@ decide_one(Request *r)
  */
 
 #define CONSENT_QUERY \
-	"SELECT s.subject_id, s.log_salt, c.consent_id, c.categories, c.purposes," \
-	" c.valid_from, c.valid_to, c.revoked_at IS NOT NULL, c.xmin" \
+	"SELECT c.consent_id, c.categories, c.purposes, c.valid_from, c.valid_to, c.status," \
+	" c.use_limit, c.frequency_unit, c.frequency_count, c.data_from, c.data_to," \
+	" s.subject_id, s.log_salt, c.xmin" \
 	" FROM credit.subject s" \
 	" LEFT JOIN credit.consent c ON c.subject_id = s.subject_id AND c.institution_id = $2" \
 	" WHERE s.subject_id = ANY ($1)"
 
 enum
 {
-	COL_SUBJECT = 1, COL_SALT, COL_CONSENT, COL_CATEGORIES, COL_PURPOSES,
-	COL_FROM, COL_TO, COL_REVOKED, COL_XMIN
+	COL_SUBJECT = C_COLUMNS, COL_SALT, COL_XMIN, COL_COLUMNS
 };
 
 static SPIPlanPtr
@@ -223,43 +370,33 @@ consent_plan(void)
 	return plan;
 }
 
-static Datum
-column(HeapTuple tuple, int number)
-{
-	bool		isnull;
-
-	return SPI_getbinval(tuple, SPI_tuptable->tupdesc, number, &isnull);
-}
-
 static void
 take_row(Request *r, HTAB *places, HeapTuple tuple)
 {
-	int64		id = DatumGetInt64(column(tuple, COL_SUBJECT));
-	SubjectPlace *place = hash_search(places, &id, HASH_FIND, NULL);
-	bool		none;
+	Datum		values[COL_COLUMNS];
+	bool		nulls[COL_COLUMNS];
+	int64		id;
+	SubjectPlace *place;
 	Consent		consent;
 
+	heap_deform_tuple(tuple, SPI_tuptable->tupdesc, values, nulls);
+	id = DatumGetInt64(values[COL_SUBJECT]);
+	place = hash_search(places, &id, HASH_FIND, NULL);
 	if (place == NULL)
 		elog(ERROR, "subject " INT64_FORMAT " was not asked for", id);
 	if (r->salts[place->place] == NULL)
-		meet_subject(r, place->place, column(tuple, COL_SALT));
-	consent.consent_id = DatumGetInt64(SPI_getbinval(tuple, SPI_tuptable->tupdesc, COL_CONSENT, &none));
-	if (none)
+		meet_subject(r, place->place, values[COL_SALT]);
+	if (nulls[C_ID])
 		return;
-	consent.categories = DatumGetArrayTypeP(column(tuple, COL_CATEGORIES));
-	consent.purposes = DatumGetArrayTypeP(column(tuple, COL_PURPOSES));
-	consent.valid_from = DatumGetTimestampTz(column(tuple, COL_FROM));
-	consent.valid_to = DatumGetTimestampTz(column(tuple, COL_TO));
-	consent.revoked = DatumGetBool(column(tuple, COL_REVOKED));
-	consent.uncommitted =
-		TransactionIdIsCurrentTransactionId(DatumGetTransactionId(column(tuple, COL_XMIN)));
+	take_values(r, values, nulls, DatumGetTransactionId(values[COL_XMIN]), &consent);
 	weigh_consent(r, place->place, &consent);
 }
 
 static void
 decide_many(Request *r, HTAB *places)
 {
-	MemoryContext context = CurrentMemoryContext;
+	MemoryContext row = AllocSetContextCreate(CurrentMemoryContext, "pgcredit consent", ALLOCSET_SMALL_SIZES);
+	MemoryContext saved_context;
 	Datum	   *ids = palloc_extended(r->n_subjects * sizeof(Datum), MCXT_ALLOC_HUGE);
 	Datum		args[2];
 	PgcreditOwner saved;
@@ -278,29 +415,35 @@ decide_many(Request *r, HTAB *places)
 	pgcredit_owner_end(&saved);
 	if (ret != SPI_OK_SELECT)
 		elog(ERROR, "could not read consents: %s", SPI_result_code_string(ret));
-	MemoryContextSwitchTo(context); /* salts outlive SPI */
+	saved_context = MemoryContextSwitchTo(row);
 	for (uint64 k = 0; k < SPI_processed; k++)
+	{
 		take_row(r, places, SPI_tuptable->vals[k]);
+		MemoryContextReset(row);
+	}
+	MemoryContextSwitchTo(saved_context);
+	MemoryContextDelete(row);
 	SPI_finish();
 }
 
 /*
- * Fill the decisions of the request, and the salts of the subjects that exist.
- * The snapshot is taken here, whatever the isolation level, so that everything
- * committed before counts (P2).
+ * Fill the decisions of the request, and the salts of the subjects that exist, as
+ * the snapshot sees them.  It must be newer than the call that asks, whatever the
+ * isolation level, so that everything committed before counts (P2).
  */
 void
-pgcredit_decide(Request *r, HTAB *places)
+pgcredit_decide(Request *r, HTAB *places, Snapshot snapshot)
 {
 	Size		n = (Size) r->n_subjects * r->n_categories;
 
-	r->decisions = palloc_extended(n * sizeof(Decision), MCXT_ALLOC_HUGE | MCXT_ALLOC_ZERO);
+	if (r->decisions == NULL)
+		r->decisions = palloc_extended(n * sizeof(Decision), MCXT_ALLOC_HUGE);
 	for (Size k = 0; k < n; k++)
-		r->decisions[k].reason = REASON_UNKNOWN_SUBJECT;
+		r->decisions[k] = (Decision) {REASON_UNKNOWN_SUBJECT, 0, 0};
 
-	PushActiveSnapshot(GetLatestSnapshot());
+	PushActiveSnapshot(snapshot);
 	if (r->n_subjects == 1)
-		decide_one(r);
+		decide_one(r, GetActiveSnapshot());
 	else
 		decide_many(r, places);
 	PopActiveSnapshot();
@@ -309,5 +452,6 @@ pgcredit_decide(Request *r, HTAB *places)
 	{
 		r->decisions[k].reason = r->whole;
 		r->decisions[k].consent_id = 0;
+		r->decisions[k].terms = 0;
 	}
 }

@@ -202,6 +202,16 @@ pgcredit_category(const char *code)
 	return NULL;
 }
 
+/*
+ * All of them, until the next refresh.
+ */
+const Category *
+pgcredit_categories(int *n)
+{
+	*n = n_categories;
+	return categories;
+}
+
 const char *
 pgcredit_category_code(int16 category_id)
 {

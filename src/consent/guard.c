@@ -4,15 +4,20 @@
  *		asks about each row.
  *
  * The set holds the (subject, category) pairs granted in this transaction to
- * one role.  It is filled only after the entries are durable, belongs to the
- * role that opened access, and ends with the transaction; a savepoint that is
- * rolled back does not shrink it, since what was recorded was granted; a later
- * refusal does.  The policy on credit.record asks it and nothing else: one probe of a hash table
- * for each row, none when the row has the same subject as the one before.
+ * one role, with the days of records that each is for.  It is filled only after
+ * the entries are durable, belongs to the role that opened access, and ends with
+ * the transaction; a savepoint that is rolled back does not shrink it, since what
+ * was recorded was granted; a later refusal does.  The policy on credit.record
+ * asks it and nothing else: one probe of a table in memory for each row, none
+ * when the row has the same subject as the one before.
+ *
+ * Where nothing was opened, a statement may open by itself: see plain.c.
  */
 #include "postgres.h"
 
+#include "access/parallel.h"
 #include "access/xact.h"
+#include "executor/executor.h"
 #include "fmgr.h"
 #include "miscadmin.h"
 #include "utils/memutils.h"
@@ -20,44 +25,19 @@
 #include "consent/consent_internal.h"
 #include "core/core.h"
 
-typedef struct GrantedSubject
-{
-	int64		subject_id;
-	CategorySet categories;
-	char		status;
-} GrantedSubject;
-
-/* The finaliser of MurmurHash3: ids are dense, a table wants them spread. */
-static inline uint32
-hash_subject(int64 subject_id)
-{
-	uint64		h = (uint64) subject_id;
-
-	h ^= h >> 33;
-	h *= UINT64CONST(0xff51afd7ed558ccd);
-	h ^= h >> 33;
-	h *= UINT64CONST(0xc4ceb9fe1a85ec53);
-	h ^= h >> 33;
-	return (uint32) h;
-}
-
-#define SH_PREFIX granted
-#define SH_ELEMENT_TYPE GrantedSubject
-#define SH_KEY_TYPE int64
-#define SH_KEY subject_id
-#define SH_HASH_KEY(tb, key) hash_subject(key)
-#define SH_EQUAL(tb, a, b) ((a) == (b))
-#define SH_SCOPE static inline
-#define SH_DECLARE
-#define SH_DEFINE
-#include "lib/simplehash.h"
-
 PG_FUNCTION_INFO_V1(pgcredit_guard);
 
-static granted_hash *access_set = NULL; /* in TopTransactionContext */
+static GrantSet *access_set = NULL; /* in TopTransactionContext */
 static Oid	access_role = InvalidOid;	/* whose set it is */
+static bool published = false;	/* parallel workers find it as it is */
+static GrantSet leaders_set;	/* in a parallel worker */
+
+/* The subject asked about last. */
 static int64 last_subject;
-static CategorySet last_categories;
+static uint32 last_clause;
+static bool last_known = false;
+
+static ExecutorStart_hook_type prev_executor_start = NULL;
 
 static void
 forget_access(XactEvent event, void *arg)
@@ -71,16 +51,78 @@ forget_access(XactEvent event, void *arg)
 		case XACT_EVENT_PARALLEL_ABORT:
 			access_set = NULL;
 			access_role = InvalidOid;
+			published = last_known = false;
+			pgcredit_workers_withdraw();
 			break;
 		default:
 			break;
 	}
 }
 
+/*
+ * A plan that may run in parallel is about to: its workers are to find the set.
+ */
+static void
+before_statement(QueryDesc *query, int eflags)
+{
+	if (query->plannedstmt->parallelModeNeeded && access_set && !published && !IsParallelWorker())
+	{
+		pgcredit_workers_publish(access_set, access_role);
+		published = true;
+	}
+	if (prev_executor_start)
+		prev_executor_start(query, eflags);
+	else
+		standard_ExecutorStart(query, eflags);
+}
+
 void
 pgcredit_guard_init(void)
 {
 	RegisterXactCallback(forget_access, NULL);
+	prev_executor_start = ExecutorStart_hook;
+	ExecutorStart_hook = before_statement;
+}
+
+bool
+pgcredit_guard_is_open(Oid role)
+{
+	return access_set != NULL && access_role == role;
+}
+
+/*
+ * Add to the set what the request grants of its s-th subject; false if that is
+ * nothing.
+ */
+bool
+pgcredit_grants_add_decisions(GrantSet *set, const Request *r, int s)
+{
+	const Decision *d = &r->decisions[(Size) s * r->n_categories];
+	bool		any = false;
+
+	for (int c = 0; c < r->n_categories; c++)
+	{
+		const Terms *terms = &r->terms[d[c].terms];
+		CategorySet same = {{0, 0}};
+		bool		first = d[c].reason == REASON_GRANTED;
+
+		/* categories with the same range of days at once, at the first of them */
+		for (int k = 0; k < r->n_categories && first; k++)
+		{
+			const Terms *other = &r->terms[d[k].terms];
+
+			if (d[k].reason != REASON_GRANTED || other->from != terms->from || other->to != terms->to)
+				continue;
+			if (k < c)
+				first = false;
+			else
+				category_set_add(&same, r->category_ids[k]);
+		}
+		if (first)
+			pgcredit_grants_add(set, r->subject_ids[s], &same, terms->from, terms->to);
+		any |= first;
+	}
+	return any;
 }
 
 /*
@@ -94,67 +136,78 @@ pgcredit_guard_apply(const Request *request)
 {
 	if (access_set == NULL || access_role != request->role)
 	{
-		access_set = granted_create(TopTransactionContext, request->n_subjects, NULL);
+		access_set = pgcredit_grants_create(TopTransactionContext, request->n_subjects);
 		access_role = request->role;
 	}
 	for (int s = 0; s < request->n_subjects; s++)
 	{
 		const Decision *d = &request->decisions[(Size) s * request->n_categories];
-		GrantedSubject *subject = granted_lookup(access_set, request->subject_ids[s]);
+		CategorySet refused = {{0, 0}};
+		bool		any = false;
 
 		for (int c = 0; c < request->n_categories; c++)
-		{
-			bool		found;
-
-			if (d[c].reason != REASON_GRANTED)
+			if (d[c].reason > REASON_GRANTED && request->category_ids[c] != 0)
 			{
-				if (subject && request->category_ids[c] != 0)
-					category_set_remove(&subject->categories, request->category_ids[c]);
-				continue;
+				category_set_add(&refused, request->category_ids[c]);
+				any = true;
 			}
-			if (!request->opened)
-				continue;
-			if (subject == NULL)
-			{
-				subject = granted_insert(access_set, request->subject_ids[s], &found);
-				memset(&subject->categories, 0, sizeof(CategorySet));
-			}
-			category_set_add(&subject->categories, request->category_ids[c]);
-		}
+		if (any)
+			pgcredit_grants_remove(access_set, request->subject_ids[s], &refused);
+		if (request->opened)
+			pgcredit_grants_add_decisions(access_set, request, s);
 	}
-	last_subject = 0;
-	memset(&last_categories, 0, sizeof(last_categories));
+	published = last_known = false;
 }
 
 /*
- * credit.guard(subject_id bigint, category_id smallint) returns boolean: may
- * the current role see a row of this subject and category now?
+ * No set of this role's is at hand: in a parallel worker it is the leader's; else
+ * the statement may open access by itself.  Returns false where plain.c answers.
+ */
+static bool
+find_set(void)
+{
+	if (IsParallelWorker())
+	{
+		if (pgcredit_workers_find(&leaders_set, &access_role) && access_role == GetUserId())
+		{
+			access_set = &leaders_set;
+			last_known = false;
+			return true;
+		}
+	}
+	else if (pgcredit_plain_wanted())
+		return false;
+	ereport(ERROR,
+			(errcode(ERRCODE_PGCREDIT_ACCESS_NOT_OPEN),
+			 errmsg("no access is open for role \"%s\" in this transaction",
+					GetUserNameFromId(GetUserId(), true)),
+			 errhint("Call credit.open_access() in the same transaction first, or credit.read(), or set pgcredit.purpose.")));
+}
+
+/*
+ * credit.guard(subject_id bigint, category_id smallint, dated date) returns
+ * boolean: may the current role see a row of this subject, category and day now?
  *
- * Raises PC120 when the role has opened no access in this transaction: a query
- * that forgot to is told so and does not look like one without rows.
+ * Raises PC120 when the role has opened no access in this transaction and has
+ * set no purpose: a query that forgot to is told so and does not look like one
+ * without rows.
  */
 Datum
 pgcredit_guard(PG_FUNCTION_ARGS)
 {
 	int64		subject_id = PG_GETARG_INT64(0);
 	int			category_id = PG_GETARG_INT16(1);
+	DateADT		dated = PG_GETARG_DATEADT(2);
 
-	if (unlikely(access_set == NULL || access_role != GetUserId()))
-		ereport(ERROR,
-				(errcode(ERRCODE_PGCREDIT_ACCESS_NOT_OPEN),
-				 errmsg("no access is open for role \"%s\" in this transaction",
-						GetUserNameFromId(GetUserId(), true)),
-				 errhint("Call credit.open_access() in the same transaction first, or credit.read().")));
-	if (subject_id != last_subject)
+	if (unlikely(category_id < 0 || category_id > MAX_CATEGORY))
+		category_id = 0;		/* nobody's */
+	if (unlikely(access_set == NULL || access_role != GetUserId()) && !find_set())
+		PG_RETURN_BOOL(pgcredit_plain_guard(subject_id, category_id, dated));
+	if (subject_id != last_subject || !last_known)
 	{
-		GrantedSubject *subject = granted_lookup(access_set, subject_id);
-
+		last_clause = pgcredit_grants_of(access_set, subject_id);
 		last_subject = subject_id;
-		if (subject)
-			last_categories = subject->categories;
-		else
-			memset(&last_categories, 0, sizeof(last_categories));
+		last_known = true;
 	}
-	PG_RETURN_BOOL(category_id >= 0 && category_id <= MAX_CATEGORY &&
-				   category_set_has(&last_categories, category_id));
+	PG_RETURN_BOOL(pgcredit_grants_allow(access_set, last_clause, category_id, dated));
 }

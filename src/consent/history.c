@@ -184,7 +184,7 @@ show_history(FunctionCallInfo fcinfo, int64 subject_id, int argument, bool self)
 		record_look(subject_id, token, "list");
 	n = token ? pgcredit_history_page(GetActiveSnapshot(), &mark, token, before, most, &lines) : 0;
 	PopActiveSnapshot();
-	(void) pgcredit_audit_finish();
+	(void) pgcredit_audit_finish(NULL);
 	if (token == NULL)
 		no_such_subject(subject_id);
 	put_lines(fcinfo, lines, n);
@@ -243,7 +243,7 @@ show_proof(FunctionCallInfo fcinfo, int64 subject_id, int64 seq, bool self)
 		record_look(subject_id, token, "proof");
 	found = token && pgcredit_history_proof(GetActiveSnapshot(), seq, token, &proof);
 	PopActiveSnapshot();
-	(void) pgcredit_audit_finish();
+	(void) pgcredit_audit_finish(NULL);
 	if (token == NULL)
 		no_such_subject(subject_id);
 	if (!found)

@@ -87,6 +87,7 @@ put_records_of_one(ReturnSetInfo *rsinfo, const Request *r)
 {
 	for (int c = 0; c < r->n_categories; c++)
 	{
+		const Terms *terms = &r->terms[r->decisions[c].terms];
 		ScanKeyData keys[2];
 		TableScan	scan;
 		HeapTuple	tuple;
@@ -102,6 +103,8 @@ put_records_of_one(ReturnSetInfo *rsinfo, const Request *r)
 			bool		nulls[OUT_COLUMNS];
 
 			pgcredit_scan_columns(&scan, tuple, OUT_COLUMNS, values, nulls);
+			if (!pgcredit_dated_within(DatumGetDateADT(values[OUT_DATED]), terms->from, terms->to))
+				continue;
 			put_row(rsinfo, values, nulls);
 			CHECK_FOR_INTERRUPTS();
 		}
@@ -110,46 +113,21 @@ put_records_of_one(ReturnSetInfo *rsinfo, const Request *r)
 }
 
 /*
- * Subjects with at least one granted category, and what each was granted.
+ * What the request was granted, and the subjects that were granted anything.
  */
-static HTAB *
+static GrantSet *
 granted_subjects(const Request *r, Datum *ids)
 {
-	HASHCTL		ctl = {.keysize = sizeof(int64),.entrysize = sizeof(int64) + sizeof(CategorySet),.hcxt = CurrentMemoryContext};
-	HTAB	   *granted = hash_create("granted subjects", r->n_subjects, &ctl,
-									  HASH_ELEM | HASH_BLOBS | HASH_CONTEXT);
+	GrantSet   *granted = pgcredit_grants_create(CurrentMemoryContext, r->n_subjects);
 	Datum	   *list = palloc_extended(r->n_subjects * sizeof(Datum), MCXT_ALLOC_HUGE);
 	int			n = 0;
 
 	for (int s = 0; s < r->n_subjects; s++)
-	{
-		CategorySet set = {{0, 0}};
-		char	   *entry;
-
-		for (int c = 0; c < r->n_categories; c++)
-			if (r->decisions[(Size) s * r->n_categories + c].reason == REASON_GRANTED)
-				category_set_add(&set, r->category_ids[c]);
-		if (set.words[0] == 0 && set.words[1] == 0)
-			continue;
-		entry = hash_search(granted, &r->subject_ids[s], HASH_ENTER, NULL);
-		memcpy(entry + sizeof(int64), &set, sizeof(set));
-		list[n++] = Int64GetDatum(r->subject_ids[s]);
-	}
+		if (pgcredit_grants_add_decisions(granted, r, s))
+			list[n++] = Int64GetDatum(r->subject_ids[s]);
 	*ids = PointerGetDatum(construct_array(list, n, INT8OID, sizeof(int64),
 										   FLOAT8PASSBYVAL, TYPALIGN_DOUBLE));
 	return granted;
-}
-
-static bool
-was_granted(HTAB *granted, int64 subject_id, int16 category_id)
-{
-	char	   *entry = hash_search(granted, &subject_id, HASH_FIND, NULL);
-	CategorySet set;
-
-	if (entry == NULL)
-		return false;
-	memcpy(&set, entry + sizeof(int64), sizeof(set));
-	return category_set_has(&set, category_id);
 }
 
 /*
@@ -159,7 +137,7 @@ static void
 put_records_of_many(ReturnSetInfo *rsinfo, const Request *r)
 {
 	Datum		args[2];
-	HTAB	   *granted = granted_subjects(r, &args[0]);
+	GrantSet   *granted = granted_subjects(r, &args[0]);
 	Datum	   *ids = palloc(r->n_categories * sizeof(Datum));
 	int			n = 0;
 	PgcreditOwner saved;
@@ -183,8 +161,8 @@ put_records_of_many(ReturnSetInfo *rsinfo, const Request *r)
 			bool		nulls[OUT_COLUMNS];
 
 			heap_deform_tuple(SPI_tuptable->vals[k], SPI_tuptable->tupdesc, values, nulls);
-			if (was_granted(granted, DatumGetInt64(values[OUT_SUBJECT]),
-							DatumGetInt16(values[OUT_CATEGORY])))
+			if (pgcredit_grants_allow(granted, pgcredit_grants_of(granted, DatumGetInt64(values[OUT_SUBJECT])),
+									  DatumGetInt16(values[OUT_CATEGORY]), DatumGetDateADT(values[OUT_DATED])))
 				put_row(rsinfo, values, nulls);
 		}
 		SPI_freetuptable(SPI_tuptable);

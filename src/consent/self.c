@@ -318,7 +318,7 @@ refuse_token(const char *fault, bool expired, const Acting *by, const char *subj
 	pgcredit_json_name(&entry.prefix, "reason");
 	pgcredit_json_string(&entry.prefix, expired ? "token_expired" : "token_invalid");
 	end_entry(&entry, by, subject_token);
-	seq = pgcredit_audit_finish();
+	seq = pgcredit_audit_finish(NULL);
 	ereport(ERROR,
 			(errcode(expired ? ERRCODE_PGCREDIT_TOKEN_EXPIRED : ERRCODE_PGCREDIT_TOKEN_INVALID),
 			 errmsg(expired ? "the session token has expired" : "the session token is not valid"),
@@ -438,7 +438,7 @@ pgcredit_self_look(PG_FUNCTION_ARGS)
 	pgcredit_self_record(token_of(subject_id), text_to_cstring(PG_GETARG_TEXT_PP(0)),
 						 text_to_cstring(PG_GETARG_TEXT_PP(1)),
 						 PG_ARGISNULL(2) ? NULL : PG_GETARG_ARRAYTYPE_P(2));
-	(void) pgcredit_audit_finish();
+	(void) pgcredit_audit_finish(NULL);
 	PG_RETURN_INT64(subject_id);
 }
 
@@ -521,7 +521,7 @@ pgcredit_explain_access(PG_FUNCTION_ARGS)
 	pgcredit_json_name(&entry.prefix, "operation");
 	pgcredit_json_string(&entry.prefix, "explain");
 	end_entry(&entry, NULL, token);
-	(void) pgcredit_audit_finish();
+	(void) pgcredit_audit_finish(NULL);
 	return (Datum) 0;
 }
 
@@ -536,6 +536,6 @@ pgcredit_explain_my_access(PG_FUNCTION_ARGS)
 
 	put_explanation(fcinfo, subject_id, 0);
 	pgcredit_self_record(token_of(subject_id), "history", "explain", NULL);
-	(void) pgcredit_audit_finish();
+	(void) pgcredit_audit_finish(NULL);
 	return (Datum) 0;
 }

@@ -58,6 +58,25 @@ pgcredit_my_procno(void)
 #endif
 }
 
+static inline int
+pgcredit_procno_of(PGPROC *proc)
+{
+#if PG_VERSION_NUM >= 170000
+	return GetNumberFromPGProc(proc);
+#else
+	return proc->pgprocno;
+#endif
+}
+
+/* Running a query, for hooks that pass it on; 18 has one argument less. */
+#if PG_VERSION_NUM >= 180000
+#define PGCREDIT_RUN_PARAMETERS QueryDesc *query, ScanDirection direction, uint64 count
+#define PGCREDIT_RUN_ARGUMENTS query, direction, count
+#else
+#define PGCREDIT_RUN_PARAMETERS QueryDesc *query, ScanDirection direction, uint64 count, bool once
+#define PGCREDIT_RUN_ARGUMENTS query, direction, count, once
+#endif
+
 /* The number of a wait of ours in pg_stat_activity; before 17 they have no names. */
 static inline uint32
 pgcredit_wait_event_new(const char *name)

@@ -73,7 +73,7 @@ SELECT ok(pg_temp.differs(change), 'seen: ' || what) FROM (VALUES
     ('the library of a function',    $$UPDATE pg_proc SET probin = '$libdir/other' WHERE oid = 'credit.version()'::regprocedure$$),
     ('a definer function no more',   $$UPDATE pg_proc SET prosecdef = false WHERE oid = 'credit.grant_consent(bigint,text,text[],text[],timestamptz,timestamptz)'::regprocedure$$),
     ('a search_path no more pinned', $$UPDATE pg_proc SET proconfig = NULL WHERE oid = 'credit.grant_consent(bigint,text,text[],text[],timestamptz,timestamptz)'::regprocedure$$),
-    ('a leak-proof function',        $$UPDATE pg_proc SET proleakproof = NOT proleakproof WHERE oid = 'credit.guard(bigint,smallint)'::regprocedure$$),
+    ('a leak-proof function',        $$UPDATE pg_proc SET proleakproof = NOT proleakproof WHERE oid = 'credit.guard(bigint,smallint,date)'::regprocedure$$),
     ('a trigger disabled',           $$UPDATE pg_trigger SET tgenabled = 'D' WHERE tgrelid = 'credit.consent'::regclass AND tgname = 'consent_trail'$$),
     ('a foreign key disabled',       $$UPDATE pg_trigger SET tgenabled = 'D' WHERE tgrelid = 'credit.consent'::regclass AND tgisinternal$$),
     ('a trigger of somebody else',   $$CREATE TRIGGER late BEFORE INSERT ON credit.consent EXECUTE FUNCTION suppress_redundant_updates_trigger()$$),

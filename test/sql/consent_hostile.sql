@@ -120,6 +120,9 @@ SHOW pgcredit.key_command;
 SELECT name FROM pg_settings WHERE name LIKE 'pgcredit.key%';
 SET session_replication_role = replica;
 LOAD 'pgcredit';
+-- The purpose is a setting, and says nothing of who: a role without a consent for it gets nothing by it (consent_plain).
+SELECT count(*) FROM credit.record WHERE subject_id IN (:s1, :s2);
+RESET pgcredit.purpose;
 
 -- Statements and cursors that outlive a change of role.
 RESET ROLE;

@@ -269,7 +269,7 @@ SELECT kind, operation, actor, token, subject FROM self_log WHERE operation = 'e
 -- purposes, four categories, and for each subject one or two consents in each status, window and state of use.
 SELECT institution_id AS bank FROM credit.institution WHERE code = 'self_bank' \gset
 CREATE TEMP TABLE state AS
-SELECT row_number() OVER () AS n, s AS status, w AS span, u AS used
+SELECT row_number() OVER (ORDER BY s, w, u) AS n, s AS status, w AS span, u AS used
   FROM unnest('{active,paused,revoked,replaced}'::text[]) s, unnest('{before,within,after}'::text[]) w,
        unnest('{unlimited,left,up,left_in_year,up_in_year}'::text[]) u;
 CREATE TEMP TABLE wanted AS
