@@ -42,7 +42,7 @@ DECLARE
     holders text;
 BEGIN
     FOREACH wanted IN ARRAY ARRAY['credit_operator', 'credit_portal', 'credit_provider',
-                                  'credit_institution', 'credit_analyst', 'credit_auditor'] LOOP
+                                  'credit_institution', 'credit_analyst', 'credit_auditor', 'credit_self'] LOOP
         IF NOT EXISTS (SELECT 1 FROM pg_catalog.pg_roles WHERE rolname = wanted) THEN
             EXECUTE pg_catalog.format('CREATE ROLE %I NOLOGIN', wanted);
         ELSE
@@ -58,7 +58,7 @@ END
 $$;
 
 GRANT USAGE ON SCHEMA credit TO credit_operator, credit_portal, credit_provider,
-                                credit_institution, credit_analyst, credit_auditor;
+                                credit_institution, credit_analyst, credit_auditor, credit_self;
 COMMENT ON SCHEMA credit IS 'pgcredit: inclusive-finance credit platform (普惠金融信用信息服务平台)';
 
 CREATE FUNCTION credit.version() RETURNS text

@@ -29,7 +29,7 @@
 
 static const char *const platform_roles[] = {
 	"credit_operator", "credit_portal", "credit_provider",
-	"credit_institution", "credit_analyst", "credit_auditor"
+	"credit_institution", "credit_analyst", "credit_auditor", "credit_self"
 };
 
 /* PostgreSQL's own roles that read or change what no right allows. */

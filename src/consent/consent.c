@@ -14,5 +14,6 @@ pgcredit_consent_init(void)
 		pgcredit_audit_name_refusal(k, pgcredit_reasons[k].code);
 	pgcredit_directory_init();
 	pgcredit_guard_init();
+	pgcredit_self_init();
 	pgcredit_plain_init();
 }

@@ -9,6 +9,7 @@
 #include "access/skey.h"
 #include "executor/spi.h"
 #include "fmgr.h"
+#include "utils/array.h"
 #include "utils/hsearch.h"
 #include "utils/rel.h"
 #include "utils/snapshot.h"
@@ -190,6 +191,12 @@ extern void pgcredit_build_bare_entry(const Request *request, const char *kind, 
 
 /* history.c */
 extern bytea *pgcredit_subject_salt(int64 subject_id, Snapshot snapshot);
+
+/* self.c */
+extern void pgcredit_self_init(void);
+extern int64 pgcredit_self_subject(void);
+extern void pgcredit_self_record(const char *token, const char *kind, const char *operation,
+								 const ArrayType *categories);
 
 /* guard.c */
 extern void pgcredit_guard_init(void);

@@ -26,6 +26,8 @@
 
 PG_FUNCTION_INFO_V1(pgcredit_access_history);
 PG_FUNCTION_INFO_V1(pgcredit_history_proof_sql);
+PG_FUNCTION_INFO_V1(pgcredit_my_history);
+PG_FUNCTION_INFO_V1(pgcredit_my_history_proof);
 
 #define MOST_LINES 1000
 
@@ -151,6 +153,44 @@ put_lines(FunctionCallInfo fcinfo, const PgcreditHistoryLine *lines, int n)
 }
 
 /*
+ * A page of a subject's history: arguments before and most stand from the given
+ * one on.  "self": it is the subject itself that looks.
+ */
+static void
+show_history(FunctionCallInfo fcinfo, int64 subject_id, int argument, bool self)
+{
+	int64		before = PG_ARGISNULL(argument) ? PG_INT64_MAX : PG_GETARG_INT64(argument);
+	int			most = PG_ARGISNULL(argument + 1) ? 50 : PG_GETARG_INT32(argument + 1);
+	bytea	   *salt;
+	char	   *token;
+	PgcreditLogMark mark;
+	int			n;
+	PgcreditHistoryLine *lines;
+
+	if (most < 1 || most > MOST_LINES)
+		ereport(ERROR,
+				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
+				 errmsg("a page of a history has 1 to %d lines, not %d", MOST_LINES, most),
+				 errhint("Ask for the next page with \"before\", the lowest number of the last one.")));
+
+	pgcredit_mark_before_snapshot(&mark);
+	PushActiveSnapshot(GetLatestSnapshot());
+	pgcredit_mark_after_snapshot(&mark);
+	salt = pgcredit_subject_salt(subject_id, GetActiveSnapshot());
+	token = salt ? pgcredit_subject_token(subject_id, salt) : NULL;
+	if (self && token)
+		pgcredit_self_record(token, "history", "list", NULL);
+	else
+		record_look(subject_id, token, "list");
+	n = token ? pgcredit_history_page(GetActiveSnapshot(), &mark, token, before, most, &lines) : 0;
+	PopActiveSnapshot();
+	(void) pgcredit_audit_finish(NULL);
+	if (token == NULL)
+		no_such_subject(subject_id);
+	put_lines(fcinfo, lines, n);
+}
+
+/*
  * credit.access_history(subject bigint, before bigint, most integer): the newest
  * entries before that number that name the subject.  22004 for a null subject,
  * 22023 for a page of no or too many lines, P0002 when there is no such subject;
@@ -159,52 +199,31 @@ put_lines(FunctionCallInfo fcinfo, const PgcreditHistoryLine *lines, int n)
 Datum
 pgcredit_access_history(PG_FUNCTION_ARGS)
 {
-	int64		subject_id;
-	int64		before = PG_ARGISNULL(1) ? PG_INT64_MAX : PG_GETARG_INT64(1);
-	int			most = PG_ARGISNULL(2) ? 50 : PG_GETARG_INT32(2);
-	bytea	   *salt;
-	char	   *token;
-	PgcreditLogMark mark;
-	int			n;
-	PgcreditHistoryLine *lines;
-
 	if (PG_ARGISNULL(0))
 		ereport(ERROR,
 				(errcode(ERRCODE_NULL_VALUE_NOT_ALLOWED),
 				 errmsg("subject must not be null")));
-	if (most < 1 || most > MOST_LINES)
-		ereport(ERROR,
-				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
-				 errmsg("a page of a history has 1 to %d lines, not %d", MOST_LINES, most),
-				 errhint("Ask for the next page with \"before\", the lowest number of the last one.")));
-	subject_id = PG_GETARG_INT64(0);
-
-	pgcredit_mark_before_snapshot(&mark);
-	PushActiveSnapshot(GetLatestSnapshot());
-	pgcredit_mark_after_snapshot(&mark);
-	salt = pgcredit_subject_salt(subject_id, GetActiveSnapshot());
-	token = salt ? pgcredit_subject_token(subject_id, salt) : NULL;
-	record_look(subject_id, token, "list");
-	n = token ? pgcredit_history_page(GetActiveSnapshot(), &mark, token, before, most, &lines) : 0;
-	PopActiveSnapshot();
-	(void) pgcredit_audit_finish(NULL);
-	if (token == NULL)
-		no_such_subject(subject_id);
-	put_lines(fcinfo, lines, n);
+	show_history(fcinfo, PG_GETARG_INT64(0), 1, false);
 	return (Datum) 0;
 }
 
 /*
- * credit.history_proof(subject bigint, seq bigint): an entry that names the
- * subject, to take away: its bytes, and where it has a list, the subject's
- * element of that and the proof.  P0002 when there is no such subject, or the
- * entry does not name it; what a read raises when the look cannot be recorded.
+ * credit.my_history(before bigint, most integer): the same of the subject that
+ * this transaction acts for; PC142 when it acts for none.
  */
 Datum
-pgcredit_history_proof_sql(PG_FUNCTION_ARGS)
+pgcredit_my_history(PG_FUNCTION_ARGS)
 {
-	int64		subject_id = PG_GETARG_INT64(0);
-	int64		seq = PG_GETARG_INT64(1);
+	show_history(fcinfo, pgcredit_self_subject(), 0, true);
+	return (Datum) 0;
+}
+
+/*
+ * The row of history_proof.
+ */
+static Datum
+show_proof(FunctionCallInfo fcinfo, int64 subject_id, int64 seq, bool self)
+{
 	bytea	   *salt;
 	char	   *token;
 	bool		found;
@@ -218,7 +237,10 @@ pgcredit_history_proof_sql(PG_FUNCTION_ARGS)
 	PushActiveSnapshot(GetLatestSnapshot());
 	salt = pgcredit_subject_salt(subject_id, GetActiveSnapshot());
 	token = salt ? pgcredit_subject_token(subject_id, salt) : NULL;
-	record_look(subject_id, token, "proof");
+	if (self && token)
+		pgcredit_self_record(token, "history", "proof", NULL);
+	else
+		record_look(subject_id, token, "proof");
 	found = token && pgcredit_history_proof(GetActiveSnapshot(), seq, token, &proof);
 	PopActiveSnapshot();
 	(void) pgcredit_audit_finish(NULL);
@@ -236,4 +258,26 @@ pgcredit_history_proof_sql(PG_FUNCTION_ARGS)
 	values[3] = Int64GetDatum(proof.size);
 	values[4] = PointerGetDatum(proof.path);
 	return HeapTupleGetDatum(heap_form_tuple(BlessTupleDesc(desc), values, nulls));
+}
+
+/*
+ * credit.history_proof(subject bigint, seq bigint): an entry that names the
+ * subject, to take away: its bytes, and where it has a list, the subject's
+ * element of that and the proof.  P0002 when there is no such subject, or the
+ * entry does not name it; what a read raises when the look cannot be recorded.
+ */
+Datum
+pgcredit_history_proof_sql(PG_FUNCTION_ARGS)
+{
+	return show_proof(fcinfo, PG_GETARG_INT64(0), PG_GETARG_INT64(1), false);
+}
+
+/*
+ * credit.my_history_proof(seq bigint): the same of the subject that this
+ * transaction acts for; PC142 when it acts for none.
+ */
+Datum
+pgcredit_my_history_proof(PG_FUNCTION_ARGS)
+{
+	return show_proof(fcinfo, pgcredit_self_subject(), PG_GETARG_INT64(0), true);
 }
