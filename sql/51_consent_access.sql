@@ -2,6 +2,22 @@
 -- 51 consent: access and the guard
 -- ---------------------------------------------------------------------------
 
+-- Asked only where there are templates: a consent is bound by what its template says now, for the purpose that is asked for.
+CREATE FUNCTION credit._beyond_template(subject_id bigint, consent_id bigint, purpose text) RETURNS boolean
+LANGUAGE plpgsql STABLE SET search_path = pg_catalog, pg_temp AS $$
+DECLARE
+    c credit.consent;
+    kind text;
+BEGIN
+    SELECT x.* INTO c FROM credit.consent x WHERE x.subject_id = _beyond_template.subject_id AND x.consent_id = _beyond_template.consent_id;
+    SELECT i.kind INTO kind FROM credit.institution i WHERE i.institution_id = c.institution_id;
+    c.purposes := ARRAY[purpose];
+    RETURN credit._template_fault(kind, c) IS NOT NULL;
+END
+$$;
+COMMENT ON FUNCTION credit._beyond_template(bigint, bigint, text) IS
+    'does a consent go beyond what its template allows now for a purpose (超出模板)';
+
 -- Arguments and result columns share no name: a parameter has one name only.
 CREATE FUNCTION credit.open_access(subject bigint, purpose text, categories text[])
     RETURNS TABLE (subject_id bigint, category text, granted boolean, reason text, consent_id bigint, entry bigint)
@@ -40,7 +56,7 @@ COMMENT ON FUNCTION credit.guard(bigint, smallint, date) IS
 ALTER TABLE credit.record ENABLE ROW LEVEL SECURITY;
 CREATE POLICY guarded ON credit.record FOR SELECT TO PUBLIC USING (credit.guard(subject_id, category_id, dated));
 
-REVOKE ALL ON FUNCTION credit.open_access(bigint, text, text[]), credit.open_access(bigint[], text, text[]),
+REVOKE ALL ON FUNCTION credit._beyond_template(bigint, bigint, text), credit.open_access(bigint, text, text[]), credit.open_access(bigint[], text, text[]),
     credit.read(bigint, text, text[]), credit.read(bigint[], text, text[]),
     credit.guard(bigint, smallint, date) FROM PUBLIC;
 GRANT EXECUTE ON FUNCTION credit.open_access(bigint, text, text[]), credit.open_access(bigint[], text, text[]),

@@ -21,6 +21,8 @@ BEGIN
     END IF;
     IF old.code ~ '^erased-[0-9a-f]{32}$' AND old.name IS NULL AND old.uscc IS NULL AND old.resident_digest IS NULL
        AND NOT EXISTS (SELECT FROM credit.consent c WHERE c.subject_id = erase_subject.subject)
+       AND NOT EXISTS (SELECT FROM credit.consent_request r WHERE r.subject_id = erase_subject.subject)
+       AND NOT EXISTS (SELECT FROM credit.subject_key k WHERE k.subject_id = erase_subject.subject)
        AND (keep_records OR NOT EXISTS (SELECT FROM credit.record r WHERE r.subject_id = erase_subject.subject)) THEN
         RETURN false;
     END IF;
@@ -28,7 +30,10 @@ BEGIN
         DELETE FROM credit.record r WHERE r.subject_id = erase_subject.subject;
         GET DIAGNOSTICS removed = ROW_COUNT;
     END IF;
-    DELETE FROM credit.consent c WHERE c.subject_id = erase_subject.subject;
+    DELETE FROM credit.consent_request r WHERE r.subject_id = erase_subject.subject;
+    DELETE FROM credit.consent c WHERE c.subject_id = erase_subject.subject;     -- and its signature
+    DELETE FROM credit.subject_key k WHERE k.subject_id = erase_subject.subject;
+    DELETE FROM credit.audit_use u WHERE u.subject_id = erase_subject.subject;
     DELETE FROM credit.subject_attribute a WHERE a.subject_id = erase_subject.subject;
     UPDATE credit.refused_row r SET row_given = '{}', row_sealed = NULL, detail = NULL
      WHERE r.row_given ->> 'uscc' = old.uscc::text OR r.row_given ->> 'name' = old.name;
@@ -46,7 +51,7 @@ BEGIN
 END
 $$;
 COMMENT ON FUNCTION credit.erase_subject(bigint, boolean) IS
-    'removes who a subject is, its consents and, unless they must stay, its records; its entries in the log stay and name nobody any more; false if that was done before (主体注销、去标识化)';
+    'removes who a subject is, its consents, requests, keys and, unless they must stay, its records; its entries in the log stay and name nobody any more; false if that was done before (主体注销、去标识化)';
 
 REVOKE ALL ON FUNCTION credit.erase_subject(bigint, boolean) FROM PUBLIC;
 GRANT EXECUTE ON FUNCTION credit.erase_subject(bigint, boolean) TO credit_operator;

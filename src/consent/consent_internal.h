@@ -136,6 +136,7 @@ extern const Category *pgcredit_category(const char *code);
 extern const Category *pgcredit_categories(int *n);
 extern const char *pgcredit_category_code(int16 category_id);
 extern bool pgcredit_purpose_exists(const char *purpose);
+extern bool pgcredit_any_template(void);
 
 /* access.c */
 extern const ReasonInfo pgcredit_reasons[];

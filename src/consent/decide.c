@@ -143,6 +143,40 @@ take_values(const Request *r, Datum *values, bool *nulls, TransactionId xmin, Co
 }
 
 /*
+ * Does the consent go beyond its template as it is now?  The rule is in SQL, in
+ * one place for this and for giving consents; here the active snapshot counts.
+ */
+static bool
+is_beyond_template(const Request *r, int64 subject_id, const Consent *consent)
+{
+	static SPIPlanPtr plan = NULL;
+	Oid			types[3] = {INT8OID, INT8OID, TEXTOID};
+	Datum		args[3] = {Int64GetDatum(subject_id), Int64GetDatum(consent->consent_id),
+	CStringGetTextDatum(r->purpose)};
+	PgcreditOwner saved;
+	bool		isnull;
+	bool		beyond;
+
+	if (SPI_connect() != SPI_OK_CONNECT)
+		elog(ERROR, "SPI_connect failed");
+	if (plan == NULL)
+	{
+		SPIPlanPtr	made = SPI_prepare("SELECT credit._beyond_template($1, $2, $3)", 3, types);
+
+		if (made == NULL || SPI_keepplan(made) != 0)
+			elog(ERROR, "could not prepare: %s", SPI_result_code_string(SPI_result));
+		plan = made;
+	}
+	pgcredit_owner_begin(&saved);
+	if (SPI_execute_plan(plan, args, NULL, true, 1) != SPI_OK_SELECT || SPI_processed != 1)
+		elog(ERROR, "could not look at the template");
+	pgcredit_owner_end(&saved);
+	beyond = DatumGetBool(SPI_getbinval(SPI_tuptable->vals[0], SPI_tuptable->tupdesc, 1, &isnull));
+	SPI_finish();
+	return beyond || isnull;
+}
+
+/*
  * The first condition that fails for a consent and a category that it covers,
  * or REASON_GRANTED, in the order of the reasons.  A consent is in force from
  * valid_from on and no more at valid_to (D-24).  That it is used up is said here
@@ -163,6 +197,8 @@ check_consent(const Request *r, int64 subject_id, const Consent *consent)
 		return REASON_EXPIRED;
 	if (consent->status != REASON_GRANTED)
 		return consent->status;
+	if (pgcredit_any_template() && is_beyond_template(r, subject_id, consent))
+		return REASON_BEYOND_TEMPLATE;
 	if (consent->terms.in_all > 0 || consent->terms.in_period > 0)
 	{
 		PgcreditUse use = {subject_id, consent->consent_id, r->at, consent->terms.since,
@@ -336,9 +372,12 @@ decide_one(Request *r, Snapshot snapshot)
 }
 
 /* ---------------------------------------------------------------------------
- * Many subjects: one query
+ * Many subjects: one query, by a cursor, since its rows take more memory than
+ * the decisions
  * ---------------------------------------------------------------------------
  */
+
+#define ROWS_AT_ONCE 1000
 
 #define CONSENT_QUERY \
 	"SELECT c.consent_id, c.categories, c.purposes, c.valid_from, c.valid_to, c.status," \
@@ -400,7 +439,7 @@ decide_many(Request *r, HTAB *places)
 	Datum	   *ids = palloc_extended(r->n_subjects * sizeof(Datum), MCXT_ALLOC_HUGE);
 	Datum		args[2];
 	PgcreditOwner saved;
-	int			ret;
+	Portal		portal;
 
 	for (int s = 0; s < r->n_subjects; s++)
 		ids[s] = Int64GetDatum(r->subject_ids[s]);
@@ -411,17 +450,22 @@ decide_many(Request *r, HTAB *places)
 	if (SPI_connect() != SPI_OK_CONNECT)
 		elog(ERROR, "SPI_connect failed");
 	pgcredit_owner_begin(&saved);
-	ret = SPI_execute_plan(consent_plan(), args, NULL, true, 0);
-	pgcredit_owner_end(&saved);
-	if (ret != SPI_OK_SELECT)
-		elog(ERROR, "could not read consents: %s", SPI_result_code_string(ret));
-	saved_context = MemoryContextSwitchTo(row);
-	for (uint64 k = 0; k < SPI_processed; k++)
+	portal = SPI_cursor_open(NULL, consent_plan(), args, NULL, true);
+	do
 	{
-		take_row(r, places, SPI_tuptable->vals[k]);
-		MemoryContextReset(row);
-	}
-	MemoryContextSwitchTo(saved_context);
+		CHECK_FOR_INTERRUPTS();
+		SPI_cursor_fetch(portal, true, ROWS_AT_ONCE);
+		saved_context = MemoryContextSwitchTo(row);
+		for (uint64 k = 0; k < SPI_processed; k++)
+		{
+			take_row(r, places, SPI_tuptable->vals[k]);
+			MemoryContextReset(row);
+		}
+		MemoryContextSwitchTo(saved_context);
+		SPI_freetuptable(SPI_tuptable);
+	} while (SPI_processed == ROWS_AT_ONCE);
+	SPI_cursor_close(portal);
+	pgcredit_owner_end(&saved);
 	MemoryContextDelete(row);
 	SPI_finish();
 }

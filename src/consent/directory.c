@@ -23,18 +23,19 @@
 
 static MemoryContext directory = NULL;
 static bool stale = true;
-static Oid	watched[3];			/* institution, category, purpose */
+static Oid	watched[4];			/* institution, category, purpose, consent_template */
 static int	n_institutions = 0;
 static Institution *institutions = NULL;
 static int	n_categories = 0;
 static Category *categories = NULL;
 static int	n_purposes = 0;
 static char **purposes = NULL;
+static bool any_template = false;
 
 static void
 note_change(Datum arg, Oid relid)
 {
-	if (!OidIsValid(relid) || relid == watched[0] || relid == watched[1] || relid == watched[2])
+	if (!OidIsValid(relid) || relid == watched[0] || relid == watched[1] || relid == watched[2] || relid == watched[3])
 		stale = true;
 }
 
@@ -135,6 +136,7 @@ load_lists(void)
 	for (int k = 0; k < n; k++)
 		purposes[k] = keep_text(SPI_tuptable->vals[k], 1);
 	n_purposes = n;
+	any_template = query("SELECT FROM credit.consent_template LIMIT 1") > 0;
 }
 
 /*
@@ -156,6 +158,7 @@ pgcredit_directory_refresh(void)
 	watched[0] = pgcredit_relation_oid("institution", false);
 	watched[1] = pgcredit_relation_oid("category", false);
 	watched[2] = pgcredit_relation_oid("purpose", false);
+	watched[3] = pgcredit_relation_oid("consent_template", false);
 	stale = false;
 	PG_TRY();
 	{
@@ -228,4 +231,13 @@ pgcredit_purpose_exists(const char *purpose)
 		if (strcmp(purposes[k], purpose) == 0)
 			return true;
 	return false;
+}
+
+/*
+ * Are there templates that may bind a consent?
+ */
+bool
+pgcredit_any_template(void)
+{
+	return any_template;
 }

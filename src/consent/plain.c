@@ -37,283 +37,18 @@
 #include "utils/snapmgr.h"
 
 #include "consent/consent_internal.h"
+#include "consent/plain.h"
 #include "core/core.h"
 
 /* Subjects met before they are recorded and forgotten. */
 #define MET_MOST 4096
 
-typedef struct MetGrant
-{
-	int16		category_id;
-	int			terms;			/* of the access's request */
-	int64		consent_id;
-} MetGrant;
-
-typedef struct MetSubject
-{
-	int64		subject_id;
-	char		status;			/* of simplehash */
-	bool		withheld;		/* a row of it was met and not given */
-	CategorySet given;			/* categories of which rows were given */
-	int			n_grants;
-	MetGrant   *grants;
-	bytea	   *salt;
-} MetSubject;
-
-static inline uint32
-hash_subject(int64 subject_id)
-{
-	uint64		h = (uint64) subject_id * UINT64CONST(0x9e3779b97f4a7c15);
-
-	return (uint32) (h >> 32);
-}
-
-#define SH_PREFIX met
-#define SH_ELEMENT_TYPE MetSubject
-#define SH_KEY_TYPE int64
-#define SH_KEY subject_id
-#define SH_HASH_KEY(tb, key) hash_subject(key)
-#define SH_EQUAL(tb, a, b) ((a) == (b))
-#define SH_SCOPE static inline
-#define SH_DECLARE
-#define SH_DEFINE
-#include "lib/simplehash.h"
-
-/* The access that is open, if any.  All of it is in the context. */
-typedef struct PlainAccess
-{
-	Oid			role;			/* whose it is; InvalidOid when none is open */
-	MemoryContext context;
-	MemoryContext met_context;	/* subjects */
-	MemoryContext decide_context;	/* for one decision */
-	Request    *request;		/* all categories, no subjects */
-	Snapshot	snapshot;		/* of the consents */
-	met_hash   *met;
-	MetSubject *last;			/* met last, or NULL */
-	int64		withheld;		/* subjects, since the last entry */
-	bool		recorded;		/* an entry of given subjects was written */
-} PlainAccess;
-
 static char *purpose_setting = NULL;
-static PlainAccess plain;
 static int	depth = 0;			/* of running queries */
-
-/* Entries of a statement that failed which the writer could not take then. */
-static MemoryContext owed_context = NULL;
-static PgcreditEntry *owed = NULL;
-static int	n_owed = 0;
 
 static ExecutorStart_hook_type prev_executor_start = NULL;
 static ExecutorRun_hook_type prev_executor_run = NULL;
 static ExecutorFinish_hook_type prev_executor_finish = NULL;
-
-/* ---------------------------------------------------------------------------
- * Recording what was given
- * ---------------------------------------------------------------------------
- */
-
-static void
-forget_met(void)
-{
-	MemoryContextReset(plain.met_context);
-	plain.met = met_create(plain.met_context, 64, NULL);
-	plain.last = NULL;
-	plain.withheld = 0;
-}
-
-static const MetGrant *
-grant_of(const MetSubject *subject, int category_id)
-{
-	for (int k = 0; k < subject->n_grants; k++)
-		if (subject->grants[k].category_id == category_id)
-			return &subject->grants[k];
-	return NULL;
-}
-
-/*
- * What was given since the last entry as a request of which everything is
- * granted, in the current memory context.  Looks nothing up.
- */
-static Request *
-given_request(void)
-{
-	Request    *r = palloc(sizeof(Request));
-	const Request *all = plain.request;
-	CategorySet given = {{0, 0}};
-	met_iterator iterator;
-	MetSubject *subject;
-
-	*r = *all;
-	r->operation = "returned";
-	r->withheld = plain.withheld;
-	r->opened = true;
-	r->terms = palloc(sizeof(Terms));
-	r->terms[0] = all->terms[0];
-	r->n_terms = 1;
-	r->n_subjects = 0;
-	r->n_categories = 0;
-	r->subject_ids = palloc(plain.met->members * sizeof(int64));
-	r->salts = palloc(plain.met->members * sizeof(bytea *));
-	met_start_iterate(plain.met, &iterator);
-	while ((subject = met_iterate(plain.met, &iterator)) != NULL)
-	{
-		given.words[0] |= subject->given.words[0];
-		given.words[1] |= subject->given.words[1];
-	}
-	r->category_ids = palloc(all->n_categories * sizeof(int16));
-	r->category_codes = palloc(all->n_categories * sizeof(char *));
-	for (int c = 0; c < all->n_categories; c++)
-		if (category_set_has(&given, all->category_ids[c]))
-		{
-			r->category_ids[r->n_categories] = all->category_ids[c];
-			r->category_codes[r->n_categories++] = all->category_codes[c];
-		}
-	r->decisions = palloc((Size) plain.met->members * r->n_categories * sizeof(Decision));
-	met_start_iterate(plain.met, &iterator);
-	while ((subject = met_iterate(plain.met, &iterator)) != NULL)
-	{
-		Decision   *d = &r->decisions[(Size) r->n_subjects * r->n_categories];
-
-		if (subject->given.words[0] == 0 && subject->given.words[1] == 0)
-			continue;
-		for (int c = 0; c < r->n_categories; c++)
-		{
-			const MetGrant *grant = grant_of(subject, r->category_ids[c]);
-
-			d[c] = (Decision) {REASON_NOT_ASKED, 0, 0};
-			if (grant && category_set_has(&subject->given, r->category_ids[c]))
-				d[c] = (Decision) {REASON_GRANTED, 0, grant->consent_id};
-		}
-		r->subject_ids[r->n_subjects] = subject->subject_id;
-		r->salts[r->n_subjects++] = subject->salt;
-	}
-	return r;
-}
-
-/*
- * The entries of what was given since the last; without subjects one that says
- * so.  With "cut" as in pgcredit_build_entries.
- */
-static PgcreditEntry *
-given_entries(bool cut, int *n)
-{
-	Request    *r = given_request();
-	PgcreditEntry *entries;
-
-	if (r->n_subjects > 0)
-		return pgcredit_build_entries(r, cut, n);
-	entries = palloc(sizeof(PgcreditEntry));
-	pgcredit_build_bare_entry(r, "access", REASON_GRANTED, entries);
-	*n = 1;
-	return entries;
-}
-
-/*
- * Record what was given and wait until that is durable.
- */
-static void
-record_given(void)
-{
-	MemoryContext context = AllocSetContextCreate(CurrentMemoryContext, "pgcredit given subjects",
-												  ALLOCSET_DEFAULT_SIZES);
-	MemoryContext saved = MemoryContextSwitchTo(context);
-	int			n;
-	PgcreditEntry *entries = given_entries(false, &n);
-
-	pgcredit_audit_begin(entries, n);
-	(void) pgcredit_audit_finish(NULL);
-	MemoryContextSwitchTo(saved);
-	MemoryContextDelete(context);
-	plain.recorded = true;
-	forget_met();
-}
-
-static void
-end_access(bool aborting)
-{
-	if (!aborting)
-		UnregisterSnapshotFromOwner(plain.snapshot, TopTransactionResourceOwner);
-	plain.role = InvalidOid;
-	plain.snapshot = NULL;
-	plain.request = NULL;
-	plain.met = NULL;
-	plain.last = NULL;
-	MemoryContextReset(plain.context);
-}
-
-/*
- * The statement is over.
- */
-static void
-close_access(void)
-{
-	if (!OidIsValid(plain.role))
-		return;
-	if (plain.met->members > 0 || !plain.recorded)
-		record_given();
-	end_access(false);
-}
-
-/*
- * Try to hand over what is owed.  With "wait" raises when that cannot be done:
- * nobody reads on who owes entries.
- */
-static void
-pay(bool wait)
-{
-	int			taken = 0;
-
-	if (n_owed == 0)
-		return;
-	if (wait)
-	{
-		while (taken < n_owed)
-		{
-			int			n = Min(n_owed - taken, 64);
-
-			pgcredit_audit_begin(owed + taken, n);
-			(void) pgcredit_audit_finish(NULL);
-			taken += n;
-		}
-	}
-	else
-		taken = pgcredit_audit_offer(owed, n_owed);
-	n_owed -= taken;
-	owed += taken;
-	if (n_owed == 0)
-	{
-		MemoryContextReset(owed_context);
-		owed = NULL;
-	}
-}
-
-/*
- * The statement failed, and its transaction with it; nothing can be looked up or
- * waited for.  What the writer cannot take now is owed: before the session reads
- * again, or when it ends.
- */
-static void
-abandon_access(void)
-{
-	MemoryContext saved;
-	PgcreditEntry *entries;
-	PgcreditEntry *all;
-	int			n;
-
-	if (!OidIsValid(plain.role))
-		return;
-	saved = MemoryContextSwitchTo(owed_context);
-	entries = given_entries(true, &n);
-	all = palloc((n_owed + n) * sizeof(PgcreditEntry));
-	if (n_owed > 0)
-		memcpy(all, owed, n_owed * sizeof(PgcreditEntry));
-	memcpy(all + n_owed, entries, n * sizeof(PgcreditEntry));
-	MemoryContextSwitchTo(saved);
-	owed = all;
-	n_owed += n;
-	end_access(true);
-	pay(false);
-}
 
 /* ---------------------------------------------------------------------------
  * Opening
@@ -323,8 +58,8 @@ abandon_access(void)
 static void
 at_exit(int code, Datum arg)
 {
-	abandon_access();
-	pay(false);
+	pgcredit_plain_abandon();
+	pgcredit_plain_pay(false);
 }
 
 static void
@@ -348,10 +83,10 @@ take_all_categories(Request *r)
 static void
 make_contexts(void)
 {
-	if (plain.context != NULL)
+	if (pgcredit_plain.context != NULL)
 		return;
-	plain.context = AllocSetContextCreate(TopMemoryContext, "pgcredit plain access", ALLOCSET_DEFAULT_SIZES);
-	owed_context = AllocSetContextCreate(TopMemoryContext, "pgcredit owed entries", ALLOCSET_DEFAULT_SIZES);
+	pgcredit_plain.context = AllocSetContextCreate(TopMemoryContext, "pgcredit plain access", ALLOCSET_DEFAULT_SIZES);
+	pgcredit_plain.owed_context = AllocSetContextCreate(TopMemoryContext, "pgcredit owed entries", ALLOCSET_DEFAULT_SIZES);
 	before_shmem_exit(at_exit, (Datum) 0);
 }
 
@@ -367,9 +102,9 @@ open_access(void)
 	Request    *r;
 
 	make_contexts();
-	MemoryContextReset(plain.context);	/* of an opening that failed */
-	pay(true);
-	saved = MemoryContextSwitchTo(plain.context);
+	MemoryContextReset(pgcredit_plain.context);	/* of an opening that failed */
+	pgcredit_plain_pay(true);
+	saved = MemoryContextSwitchTo(pgcredit_plain.context);
 	r = pgcredit_request_begin(purpose_setting);
 	take_all_categories(r);
 	if (r->whole != REASON_GRANTED)
@@ -387,13 +122,13 @@ open_access(void)
 	pgcredit_build_bare_entry(r, "intent", REASON_GRANTED, &entry);
 	pgcredit_audit_begin(&entry, 1);
 	(void) pgcredit_audit_finish(NULL);
-	plain.request = r;
-	plain.met_context = AllocSetContextCreate(plain.context, "pgcredit subjects met", ALLOCSET_DEFAULT_SIZES);
-	plain.decide_context = AllocSetContextCreate(plain.context, "pgcredit decision", ALLOCSET_DEFAULT_SIZES);
-	plain.recorded = false;
-	forget_met();
-	plain.snapshot = RegisterSnapshotOnOwner(GetLatestSnapshot(), TopTransactionResourceOwner);
-	plain.role = r->role;
+	pgcredit_plain.request = r;
+	pgcredit_plain.met_context = AllocSetContextCreate(pgcredit_plain.context, "pgcredit subjects met", ALLOCSET_DEFAULT_SIZES);
+	pgcredit_plain.decide_context = AllocSetContextCreate(pgcredit_plain.context, "pgcredit decision", ALLOCSET_DEFAULT_SIZES);
+	pgcredit_plain.recorded = false;
+	pgcredit_met_forget();
+	pgcredit_plain.snapshot = RegisterSnapshotOnOwner(GetLatestSnapshot(), TopTransactionResourceOwner);
+	pgcredit_plain.role = r->role;
 	MemoryContextSwitchTo(saved);
 }
 
@@ -411,7 +146,7 @@ request_for(int64 subject_id)
 {
 	Request    *r = palloc(sizeof(Request));
 
-	*r = *plain.request;
+	*r = *pgcredit_plain.request;
 	r->subject_ids = palloc(sizeof(int64));
 	r->subject_ids[0] = subject_id;
 	r->salts = palloc0(sizeof(bytea *));
@@ -420,7 +155,7 @@ request_for(int64 subject_id)
 	r->n_terms = 1;
 	r->max_terms = 4;
 	r->terms = palloc(r->max_terms * sizeof(Terms));
-	r->terms[0] = plain.request->terms[0];
+	r->terms[0] = pgcredit_plain.request->terms[0];
 	r->terms_found = NULL;
 	return r;
 }
@@ -431,7 +166,7 @@ request_for(int64 subject_id)
 static int
 keep_terms(const Terms *terms)
 {
-	Request    *all = plain.request;
+	Request    *all = pgcredit_plain.request;
 
 	for (int k = all->n_terms - 1; k >= 0; k--)
 		if (memcmp(&all->terms[k], terms, sizeof(Terms)) == 0)
@@ -453,7 +188,7 @@ take_grants(MetSubject *subject, const Request *r)
 
 	for (int c = 0; c < r->n_categories; c++)
 		n += r->decisions[c].reason == REASON_GRANTED;
-	saved = MemoryContextSwitchTo(plain.met_context);
+	saved = MemoryContextSwitchTo(pgcredit_plain.met_context);
 	subject->grants = palloc(Max(n, 1) * sizeof(MetGrant));
 	subject->n_grants = 0;
 	for (int c = 0; c < r->n_categories; c++)
@@ -476,32 +211,32 @@ take_grants(MetSubject *subject, const Request *r)
 static MetSubject *
 meet(int64 subject_id)
 {
-	MetSubject *subject = met_lookup(plain.met, subject_id);
+	MetSubject *subject = met_lookup(pgcredit_plain.met, subject_id);
 	MemoryContext saved;
 	Request    *r;
 	bool		found;
 
 	if (subject)
 		return subject;
-	if (plain.met->members >= MET_MOST)
-		record_given();
-	saved = MemoryContextSwitchTo(plain.decide_context);
+	if (pgcredit_plain.met->members >= MET_MOST)
+		pgcredit_given_record();
+	saved = MemoryContextSwitchTo(pgcredit_plain.decide_context);
 	r = request_for(subject_id);
-	pgcredit_decide(r, NULL, plain.snapshot);
-	subject = met_insert(plain.met, subject_id, &found);
+	pgcredit_decide(r, NULL, pgcredit_plain.snapshot);
+	subject = met_insert(pgcredit_plain.met, subject_id, &found);
 	subject->withheld = false;
 	subject->salt = NULL;
 	memset(&subject->given, 0, sizeof(CategorySet));
 	take_grants(subject, r);
 	MemoryContextSwitchTo(saved);
-	MemoryContextReset(plain.decide_context);
+	MemoryContextReset(pgcredit_plain.decide_context);
 	return subject;
 }
 
 static bool
 is_counted(const MetGrant *grant)
 {
-	const Terms *terms = &plain.request->terms[grant->terms];
+	const Terms *terms = &pgcredit_plain.request->terms[grant->terms];
 
 	return terms->in_all > 0 || terms->in_period > 0;
 }
@@ -514,7 +249,7 @@ is_counted(const MetGrant *grant)
 static void
 take_use(MetSubject *subject, int64 consent_id)
 {
-	MemoryContext saved = MemoryContextSwitchTo(plain.decide_context);
+	MemoryContext saved = MemoryContextSwitchTo(pgcredit_plain.decide_context);
 	Request    *r = request_for(subject->subject_id);
 	int			kept = 0;
 
@@ -524,13 +259,13 @@ take_use(MetSubject *subject, int64 consent_id)
 	r->salts[0] = subject->salt;
 	for (int c = 0; c < r->n_categories; c++)
 	{
-		const MetGrant *grant = grant_of(subject, r->category_ids[c]);
+		const MetGrant *grant = pgcredit_met_grant(subject, r->category_ids[c]);
 
 		r->decisions[c].reason = REASON_NOT_ASKED;
 		if (grant == NULL || grant->consent_id != consent_id)
 			continue;
 		r->decisions[c] = (Decision) {REASON_GRANTED, 1, consent_id};
-		r->terms[1] = plain.request->terms[grant->terms];
+		r->terms[1] = pgcredit_plain.request->terms[grant->terms];
 		r->n_terms = 2;
 	}
 	pgcredit_record_request(r);
@@ -541,7 +276,7 @@ take_use(MetSubject *subject, int64 consent_id)
 
 		if (grant.consent_id == consent_id)
 		{
-			Terms		terms = plain.request->terms[grant.terms];
+			Terms		terms = pgcredit_plain.request->terms[grant.terms];
 
 			if (!r->opened)
 				continue;
@@ -554,7 +289,7 @@ take_use(MetSubject *subject, int64 consent_id)
 	}
 	subject->n_grants = kept;
 	MemoryContextSwitchTo(saved);
-	MemoryContextReset(plain.decide_context);
+	MemoryContextReset(pgcredit_plain.decide_context);
 }
 
 /*
@@ -577,29 +312,29 @@ pgcredit_plain_guard(int64 subject_id, int category_id, DateADT dated)
 	const MetGrant *grant;
 	const Terms *terms;
 
-	if (plain.role != GetUserId())
+	if (pgcredit_plain.role != GetUserId())
 	{
-		close_access();
+		pgcredit_plain_close();
 		open_access();
 	}
-	subject = plain.last;
+	subject = pgcredit_plain.last;
 	if (subject == NULL || subject->subject_id != subject_id)
-		subject = plain.last = meet(subject_id);
-	grant = grant_of(subject, category_id);
+		subject = pgcredit_plain.last = meet(subject_id);
+	grant = pgcredit_met_grant(subject, category_id);
 	if (grant && is_counted(grant) &&
-		pgcredit_dated_within(dated, plain.request->terms[grant->terms].from, plain.request->terms[grant->terms].to))
+		pgcredit_dated_within(dated, pgcredit_plain.request->terms[grant->terms].from, pgcredit_plain.request->terms[grant->terms].to))
 	{
 		take_use(subject, grant->consent_id);
-		grant = grant_of(subject, category_id);
+		grant = pgcredit_met_grant(subject, category_id);
 	}
-	terms = grant ? &plain.request->terms[grant->terms] : NULL;
+	terms = grant ? &pgcredit_plain.request->terms[grant->terms] : NULL;
 	if (terms && pgcredit_dated_within(dated, terms->from, terms->to))
 	{
 		category_set_add(&subject->given, category_id);
 		return true;
 	}
 	if (!subject->withheld)
-		plain.withheld++;
+		pgcredit_plain.withheld++;
 	subject->withheld = true;
 	return false;
 }
@@ -647,7 +382,7 @@ run_query(PGCREDIT_RUN_PARAMETERS)
 	}
 	PG_END_TRY();
 	if (depth == 0)
-		close_access();
+		pgcredit_plain_close();
 }
 
 static void
@@ -667,7 +402,7 @@ finish_query(QueryDesc *query)
 	}
 	PG_END_TRY();
 	if (depth == 0)
-		close_access();
+		pgcredit_plain_close();
 }
 
 static void
@@ -677,11 +412,11 @@ end_of_transaction(XactEvent event, void *arg)
 	{
 		case XACT_EVENT_PRE_COMMIT:
 		case XACT_EVENT_PRE_PREPARE:
-			close_access();
+			pgcredit_plain_close();
 			break;
 		case XACT_EVENT_ABORT:
 			depth = 0;
-			abandon_access();
+			pgcredit_plain_abandon();
 			break;
 		default:
 			break;
@@ -695,11 +430,11 @@ end_of_transaction(XactEvent event, void *arg)
 static void
 end_of_subtransaction(SubXactEvent event, SubTransactionId mine, SubTransactionId parent, void *arg)
 {
-	if (event == SUBXACT_EVENT_ABORT_SUB && depth == 0 && OidIsValid(plain.role))
+	if (event == SUBXACT_EVENT_ABORT_SUB && depth == 0 && OidIsValid(pgcredit_plain.role))
 	{
-		Snapshot	snapshot = plain.snapshot;
+		Snapshot	snapshot = pgcredit_plain.snapshot;
 
-		abandon_access();
+		pgcredit_plain_abandon();
 		UnregisterSnapshotFromOwner(snapshot, TopTransactionResourceOwner);
 	}
 }

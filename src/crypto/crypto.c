@@ -20,7 +20,6 @@
 
 PG_FUNCTION_INFO_V1(pgcredit_random_bytes);
 PG_FUNCTION_INFO_V1(pgcredit_key_id_sql);
-PG_FUNCTION_INFO_V1(pgcredit_verify_ed25519_sql);
 
 void
 pgcredit_crypto_init(void)
@@ -184,23 +183,4 @@ pgcredit_key_id_sql(PG_FUNCTION_ARGS)
 	if (!pgcredit_key_loaded())
 		PG_RETURN_NULL();
 	PG_RETURN_TEXT_P(cstring_to_text(pgcredit_key_id()));
-}
-
-/*
- * credit._verify_ed25519(public_key bytea, message bytea, signature bytea)
- * returns boolean: RFC 8032.  False also for a key or a signature of another
- * length, and for a key that anybody can sign for (a point of small order).
- */
-Datum
-pgcredit_verify_ed25519_sql(PG_FUNCTION_ARGS)
-{
-	bytea	   *key = PG_GETARG_BYTEA_PP(0);
-	bytea	   *message = PG_GETARG_BYTEA_PP(1);
-	bytea	   *signature = PG_GETARG_BYTEA_PP(2);
-
-	PG_RETURN_BOOL(VARSIZE_ANY_EXHDR(key) == PGCREDIT_NOTE_PUBLIC &&
-				   VARSIZE_ANY_EXHDR(signature) == PGCREDIT_NOTE_SIGNATURE &&
-				   pgcredit_note_verify((const uint8_t *) VARDATA_ANY(key),
-										VARDATA_ANY(message), VARSIZE_ANY_EXHDR(message),
-										(const uint8_t *) VARDATA_ANY(signature)));
 }

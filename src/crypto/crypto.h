@@ -21,10 +21,11 @@ typedef enum PgcreditKeyUse
 	PGCREDIT_KEY_RESIDENT_DIGEST = 1,	/* look-up of resident identity numbers */
 	PGCREDIT_KEY_RESIDENT_SEAL = 2, /* their sealed values */
 	PGCREDIT_KEY_NAME = 3,		/* credit.key_id() */
-	PGCREDIT_KEY_LOG = 4		/* seed of the log's Ed25519 key */
+	PGCREDIT_KEY_LOG = 4,		/* seed of the log's Ed25519 key */
+	PGCREDIT_KEY_RECEIPT = 5	/* seed of the platform's Ed25519 key: receipts, the counter's consents */
 } PgcreditKeyUse;
 
-#define PGCREDIT_KEY_USE_LAST PGCREDIT_KEY_LOG
+#define PGCREDIT_KEY_USE_LAST PGCREDIT_KEY_RECEIPT
 
 /*
  * Starts libsodium in every process.  While the library is preloaded also

@@ -89,20 +89,42 @@ $$, E'\n') l WHERE trim(l) <> '';
 -- Every role of the platform.
 INSERT INTO expected SELECT trim(l), '.XXXXXX' FROM string_to_table($$
     credit.calling_role()
+    credit.platform_key()
+    credit.verify_receipt(jsonb)
     credit.version()
 $$, E'\n') l WHERE trim(l) <> '';
--- Institutions: open access, read, and the guard that the policy asks as them.
+-- Institutions: ask for consent, open access, read, and the guard that the policy asks as them.
 INSERT INTO expected SELECT trim(l), '....X..' FROM string_to_table($$
     credit.guard(bigint,smallint,date)
+    credit.my_requests()
     credit.open_access(bigint,text,text[])
     credit.open_access(bigint[],text,text[])
     credit.read(bigint,text,text[])
     credit.read(bigint[],text,text[])
+    credit.request_consent(bigint,text[],text[],timestamp with time zone,timestamp with time zone,text,integer,text,integer,date,date,interval,text,text,text,interval)
+    credit.withdraw_request(bigint)
 $$, E'\n') l WHERE trim(l) <> '';
--- Portal: a subject gives consent and takes it back.
+-- Portal: what a subject does with its consents and keys, and what comes to the counter.
 INSERT INTO expected SELECT trim(l), '..X....' FROM string_to_table($$
-    credit.grant_consent(bigint,text,text[],text[],timestamp with time zone,timestamp with time zone)
+    credit.confirm_key(bigint,bigint)
+    credit.confirm_paper_consent(bigint,bigint,bytea,boolean)
+    credit.consent_receipt(bigint,bigint)
+    credit.consent_requests(bigint)
+    credit.consent_statement(bigint,text,text[],text[],timestamp with time zone,timestamp with time zone,text,integer,text,integer,date,date,interval,text,text)
+    credit.consents(bigint)
+    credit.decide_consent(bigint,bigint,boolean,bigint,text,bytea)
+    credit.enroll_key(bigint,bytea,text,bytea,bigint,bytea)
+    credit.enter_paper_consent(bigint,text,bytea,text[],text[],timestamp with time zone,timestamp with time zone,text,integer,text,integer,date,date,interval,text,text)
+    credit.grant_consent(bigint,text,text[],text[],timestamp with time zone,timestamp with time zone,text,integer,text,integer,date,date,interval,text,text,bigint,text,bytea)
+    credit.key_statement(bigint,bytea)
+    credit.pause_consent(bigint,bigint)
+    credit.renewal_statement(bigint,bigint,timestamp with time zone,timestamp with time zone)
+    credit.renew_consent(bigint,bigint,timestamp with time zone,timestamp with time zone,bigint,text,bytea)
+    credit.request_statement(bigint,bigint)
+    credit.resume_consent(bigint,bigint)
     credit.revoke_consent(bigint,bigint)
+    credit.revoke_key(bigint,bigint,text,timestamp with time zone)
+    credit.subject_keys(bigint)
 $$, E'\n') l WHERE trim(l) <> '';
 -- Providers: deliver records.
 INSERT INTO expected SELECT trim(l), '...X...' FROM string_to_table($$
@@ -178,6 +200,8 @@ INSERT INTO expected SELECT trim(l), '.X....X' FROM string_to_table($$
 $$, E'\n') l WHERE trim(l) <> '';
 -- A subject is given its proof by the portal; the log's key is public.
 INSERT INTO expected VALUES ('credit.tlog_proof(bigint,bytea)', '.XX...X'), ('credit.log_vkey()', '.XXXXXX');
+-- Is a consent what was signed: yes or no, and why; not the consent.
+INSERT INTO expected VALUES ('credit.verify_consent(bigint,bigint)', '..X...X');
 -- Which key is in use; not the key.
 INSERT INTO expected SELECT trim(l), '.X....X' FROM string_to_table($$
     credit.key_id()
@@ -208,6 +232,7 @@ INSERT INTO expected SELECT trim(l), '.X.....' FROM string_to_table($$
     credit.publish_model(text,integer)
     credit.rate(text,bigint,record)
     credit.register_institution(text,text,text,text,regrole,credit.uscc,credit.region_code)
+    credit.remove_consent_template(text,text)
     credit.replay(bigint,bigint)
     credit.resident_digest(credit.resident_id)
     credit.retire_model(text,integer)
@@ -216,6 +241,8 @@ INSERT INTO expected SELECT trim(l), '.X.....' FROM string_to_table($$
     credit.set_category_kinds(text,text[])
     credit.set_category_public(text,boolean,text)
     credit.set_category_schema(text,jsonb)
+    credit.set_consent_policy(boolean)
+    credit.set_consent_template(text,text,interval,interval,interval,text[],integer,integer,integer,integer,integer)
     credit.set_institution_status(text,text)
     credit.set_subject_attribute(bigint,text,date,date,text)
     credit.set_target(text,text,jsonb,text)
@@ -245,18 +272,28 @@ INSERT INTO expected SELECT trim(l), '.......' FROM string_to_table($$
     credit._check_base_kinds(text[])
     credit._check_definition(jsonb,boolean)
     credit._check_figure(text,credit.region_code,daterange,numeric,text,text)
+    credit._check_signature(credit.consent,bigint,text,bytea)
+    credit._check_template(credit.consent)
+    credit._close_request(bigint,text,text,bigint)
     credit._code_digest()
     credit._code_expected()
     credit._compares(numeric,text)
+    credit._consent_draft(bigint,text,text[],text[],timestamp with time zone,timestamp with time zone,text,integer,text,integer,date,date,interval,text,text)
+    credit._consent_final()
+    credit._consent_members(credit.consent)
+    credit._consent_status(credit.consent,timestamp with time zone)
+    credit._consent_text(credit.consent,text,text,bytea)
     credit._consent_trail()
     credit._defined_target(jsonb)
     credit._definition(bigint)
     credit._difference(credit._figure,credit._figure)
+    credit._difference_of(jsonb,jsonb)
     credit._effective(text)
     credit._evaluate(text,record)
     credit._figure_at(text,credit.region_code,text,daterange,credit.region_code,integer)
     credit._fit_rows(jsonb[],text,jsonb)
     credit._gini_final(internal)
+    credit._give_consent(credit.consent,bigint,text,bytea)
     credit._growth(credit._figure,credit._figure)
     credit._input_fault(text,text)
     credit._is_figure(numeric)
@@ -271,9 +308,13 @@ INSERT INTO expected SELECT trim(l), '.......' FROM string_to_table($$
     credit._keep_observation()
     credit._keep_referenced()
     credit._keep_region()
+    credit._keep_signature(credit.consent,bigint,bigint,text,bytea)
+    credit._key_text(bigint,bytea,text,text)
+    credit._key_trail()
     credit._ks_final(internal)
     credit._lacking(text,text)
     credit._latest(text,credit.region_code,text,date,date,credit.region_code,text,date,credit._figure)
+    credit._locked_consent(bigint,bigint)
     credit._mask_row(jsonb)
     credit._mask_text(text)
     credit._members_problem(jsonb,jsonb,text)
@@ -287,12 +328,15 @@ INSERT INTO expected SELECT trim(l), '.......' FROM string_to_table($$
     credit._observe(text,credit.region_code,daterange,numeric,text,text,boolean)
     credit._on_path(credit._outcome,credit._case,date,date,numeric,numeric)
     credit._open_batch(bigint)
+    credit._open_request(bigint,bigint,text)
     credit._pack_region(text)
     credit._parse_observation(jsonb)
     credit._period(date,date)
     credit._period_text(daterange)
     credit._periods(text,credit.region_code,text,date,date)
     credit._place(credit.region_code,text)
+    credit._platform_name()
+    credit._platform_sign(bytea)
     credit._psi_combine(internal,internal)
     credit._psi_deserialize(bytea,internal)
     credit._psi_final(internal)
@@ -302,15 +346,21 @@ INSERT INTO expected SELECT trim(l), '.......' FROM string_to_table($$
     credit._psi_transition(internal,text,boolean)
     credit._psi_transition(internal,text,boolean,text)
     credit._put_subject(text,credit.uscc,credit.resident_id,text,text,credit.region_code,date,boolean)
+    credit._put_request(credit.consent,boolean,text,text,interval)
     credit._rank_combine(internal,internal)
     credit._rank_deserialize(bytea,internal)
     credit._rank_serialize(internal)
     credit._rank_transition(internal,double precision,boolean)
     credit._rating_guard()
     credit._ratio(credit._figure,credit._figure,text)
+    credit._read_statement(text,text)
     credit._refuse(bigint,bigint,jsonb,text,text,text)
     credit._refuse_change()
     credit._region_known(credit.region_code)
+    credit._renewal_draft(credit.consent,timestamp with time zone,timestamp with time zone)
+    credit._request_status(credit.consent_request,timestamp with time zone)
+    credit._request_trail()
+    credit._requested_consent(credit.consent_request)
     credit._restore_log()
     credit._retract(text,credit.region_code,daterange,text,text)
     credit._schema_fault(jsonb)
@@ -324,13 +374,20 @@ INSERT INTO expected SELECT trim(l), '.......' FROM string_to_table($$
     credit._stored(text,credit.region_code,text,daterange)
     credit._subject_token(bigint,bytea)
     credit._sum_from(text,credit.region_code,text,daterange)
+    credit._switch_consent(bigint,bigint,text)
     credit._take_chunk(credit.batch,bigint,jsonb[])
     credit._take_records(credit.batch,bigint,jsonb[])
     credit._take_regions(credit.batch,bigint,jsonb[])
     credit._take_subjects(credit.batch,bigint,jsonb[])
     credit._target_problem(credit.target,date,jsonb)
+    credit._template_fault(text,credit.consent)
+    credit._template_of(text,text)
+    credit._text_to_sign(credit.consent)
     credit._unknown_keys(jsonb,text[])
     credit._unseal_row(bytea,bigint,bigint)
+    credit._usable_key(bigint,bigint)
+    credit._utc(timestamp with time zone)
+    credit._verify_ed25519(bytea,bytea,bytea)
     credit._why(credit._judgement,credit._case,credit._outcome)
 $$, E'\n') l WHERE trim(l) <> '';
 
@@ -354,7 +411,9 @@ INSERT INTO expected SELECT trim(l), '.......X' FROM string_to_table($$
     credit.my_history(bigint,integer)
     credit.my_history_proof(bigint)
     credit.my_ratings()
+    credit.my_pause(bigint)
     credit.my_records(text[])
+    credit.my_resume(bigint)
     credit.my_revoke(bigint)
 $$, E'\n') l WHERE trim(l) <> '';
 INSERT INTO expected VALUES
@@ -369,7 +428,6 @@ INSERT INTO expected VALUES
     ('credit._explain(bigint,text,text,text[],text)', '.......'),
     ('credit._self_look(text,text,text[])', '.......'),
     ('credit._token_key(text,bigint)', '.......'),
-    ('credit._verify_ed25519(bytea,bytea,bytea)', '.......'),
     ('credit._withdrawn(text,text,bigint)', '.......'),
     ('credit._written_here(bigint)', '.......'),
     ('table credit.token_issuer', '.r....r'),
@@ -393,6 +451,11 @@ INSERT INTO expected VALUES
 -- Records: behind the guard.
     ('table credit.record',                 '....r..'),
     ('table credit.consent',                '.......'),
+    ('table credit.consent_policy',         '.rr...r'),
+    ('table credit.consent_request',        '.......'),
+    ('table credit.consent_signature',      '.......'),
+    ('table credit.consent_template',       '.rr.r.r'),
+    ('table credit.subject_key',            '.......'),
 -- Deliveries; rows as given are for the one who gave them, by credit.refused_rows.
     ('table credit.batch',                  '.r....r'),
     ('table credit.refused_row',            '.c.....'),
@@ -402,6 +465,7 @@ INSERT INTO expected VALUES
 -- The log: by its view.
     ('table credit.audit_entry',            '.......'),
     ('table credit.audit_outbox',           '.......'),
+    ('table credit.audit_use',              '.......'),
     ('view credit.audit_log',               '......r'),
     ('table credit.audit_leaf',             '.......'),
     ('table credit.audit_node',             '.......'),
@@ -438,6 +502,8 @@ INSERT INTO expected VALUES
     ('sequence credit.audit_outbox_id_seq',                 '.......'),
     ('sequence credit.batch_batch_id_seq',                  '.......'),
     ('sequence credit.consent_consent_id_seq',              '.......'),
+    ('sequence credit.consent_request_request_id_seq',      '.......'),
+    ('sequence credit.subject_key_key_id_seq',              '.......'),
     ('sequence credit.institution_institution_id_seq',      '.......'),
     ('sequence credit.model_model_id_seq',                  '.......'),
     ('sequence credit.observation_history_history_id_seq',  '.......'),

@@ -11,6 +11,9 @@ SELECT b || credit.uscc_check_character(b) AS u FROM (SELECT '9199000199010100C'
 SELECT credit.register_subject(uscc => :'u', name => '甲公司') AS s \gset
 SELECT credit.grant_consent(:s, 'captured', '{tax_payment}', '{pre_loan}', now() - interval '1 hour', now() + interval '1 day') AS c \gset
 
+-- What the caller's device would sign: its key is the platform's here.
+CREATE FUNCTION public.captured_sign(statement text) RETURNS bytea LANGUAGE sql SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
+    SELECT credit._platform_sign(convert_to(statement, 'UTF8')) $$;
 -- Whoever else calls one of these, was captured.
 SET ROLE captured_caller;
 CREATE FUNCTION captured.check_caller() RETURNS boolean LANGUAGE plpgsql SET search_path = pg_catalog AS $$
@@ -109,7 +112,31 @@ SELECT captured.call(pg_catalog.replace(pg_catalog.replace(pg_catalog.replace(s,
     $$SELECT credit.ingest_subjects(rows => '[{"kind": "village", "code": "captured-2"}]'::pg_catalog.jsonb)$$,
     $$SELECT * FROM credit.refused_rows((SELECT pg_catalog.max(batch_id) FROM credit.batch))$$,
     $$SELECT credit.set_record_status(@S@, (SELECT record_id FROM credit.read(@S@::bigint, 'pre_loan', '{tax_payment}') LIMIT 1), 'disputed', 'because')$$,
-    $$SELECT credit.revoke_consent(@S@, @C@)$$,
+    $$SELECT credit.pause_consent(@S@, @C@), credit.resume_consent(@S@, @C@)$$,
+    $$SELECT credit.renew_consent(@S@, @C@, pg_catalog.now(), pg_catalog.now() + interval '2 days')$$,
+    $$SELECT credit.revoke_consent(@S@, (SELECT pg_catalog.max(consent_id) FROM credit.consents(@S@)))$$,
+    $$SELECT credit.set_consent_template('commercial_bank', 'pre_loan', interval '1 year', interval '3 years', interval '1 year', '{periodic}', 100, 1, 2, 3, 4)$$,
+    $$SELECT credit.request_consent(@S@, '{tax_payment}', '{pre_loan}', pg_catalog.now(), pg_catalog.now() + interval '1 day', 'periodic', 10, 'day', 1,
+        '2024-01-01', '2025-01-01', interval '1 month', 'zh', 'x', 'captured', interval '1 day')$$,
+    $$SELECT credit.request_consent(@S@, '{tax_payment}', '{in_loan}', pg_catalog.now(), pg_catalog.now() + interval '1 day')$$,
+    $$SELECT count(*) FROM credit.my_requests()$$, $$SELECT count(*) FROM credit.consent_requests(@S@)$$,
+    $$SELECT credit.withdraw_request((SELECT pg_catalog.max(request_id) FROM credit.my_requests()))$$,
+    $$SELECT credit.decide_consent(@S@, (SELECT pg_catalog.min(request_id) FROM credit.my_requests()), true)$$,
+    $$SELECT credit.remove_consent_template('commercial_bank', 'pre_loan')$$, $$SELECT count(*) FROM credit.consent_template$$,
+    $$SELECT credit.enter_paper_consent(@S@, 'captured', pg_catalog.sha256('x'), '{tax_payment}', '{pre_loan}', pg_catalog.now(), pg_catalog.now() + interval '1 day')$$,
+    $$SELECT credit.confirm_paper_consent(@S@, (SELECT pg_catalog.max(request_id) FROM credit.consent_requests(@S@)), pg_catalog.sha256('x'), false)$$,
+    $$SELECT credit.set_log_origin('captured.example/log')$$,
+    $$SELECT credit.consent_statement(@S@, 'captured', '{tax_payment}', '{pre_loan}', pg_catalog.now(), pg_catalog.now() + interval '1 day')$$,
+    $$SELECT credit.enroll_key(@S@, credit.platform_key(), st, public.captured_sign(st)) FROM credit.key_statement(@S@, credit.platform_key()) st$$,
+    $$SELECT credit.grant_consent(@S@, 'captured', '{tax_payment}', '{pre_loan}', '2026-01-01', '2030-01-01',
+        key_id => 1, statement => st, signature => public.captured_sign(st))
+        FROM credit.consent_statement(@S@, 'captured', '{tax_payment}', '{pre_loan}', '2026-01-01', '2030-01-01') st$$,
+    $$SELECT credit.verify_consent(@S@, (SELECT pg_catalog.max(consent_id) FROM credit.consents(@S@)))$$,
+    $$SELECT credit.verify_receipt(credit.consent_receipt(@S@, (SELECT pg_catalog.max(consent_id) FROM credit.consents(@S@))))$$,
+    $$SELECT credit.renewal_statement(@S@, (SELECT pg_catalog.min(consent_id) FROM credit.consents(@S@) WHERE status = 'active'), pg_catalog.now(), pg_catalog.now() + interval '1 day')$$,
+    $$SELECT credit.confirm_key(@S@, 1)$$, $$SELECT credit.revoke_key(@S@, 1, 'lost')$$, $$SELECT count(*) FROM credit.subject_keys(@S@)$$,
+    $$SELECT credit.verify_consent(@S@, @C@)$$, $$SELECT credit.verify_receipt(credit.consent_receipt(@S@, @C@))$$,
+    $$SELECT credit.set_consent_policy(true)$$,
     -- operator
     $$SELECT credit.register_institution('captured-2', '乙', 'B', 'commercial_bank', 'captured_second')$$,
     $$SELECT credit.set_institution_status('captured-2', 'suspended')$$,
@@ -145,7 +172,7 @@ SELECT captured.call(pg_catalog.replace(pg_catalog.replace(pg_catalog.replace(s,
     $$SELECT credit.set_target('captured', 'C-01', '{"value": 101}'::pg_catalog.jsonb, 'because')$$, $$SELECT credit.drop_pack('captured')$$,
     $$SELECT credit.annual_rate(1, 2, 3), credit.compare_annual_rate(1, 2, 3, 0.1), credit.base_of_growth(3, 0.1)$$,
     -- the log's tree
-    $$SELECT credit.set_log_origin('captured.example/log')$$, $$SELECT credit.checkpoint()$$, $$SELECT credit.log_vkey()$$,
+    $$SELECT credit.checkpoint()$$, $$SELECT credit.log_vkey()$$,
     $$SELECT credit.tlog_proof(1, '\x01')$$, $$SELECT credit.witness_request(0)$$, $$SELECT credit.check_checkpoint(credit.checkpoint())$$,
     $$SELECT credit.inclusion_proof(1), credit.consistency_proof(1, 2), credit.log_root(), credit.log_size(), credit.tile(0, 0), credit.entry_bundle(0)$$,
     $$SELECT credit.add_witness('witness.example/w1+20324abe+BCmsuuFBvMrwsi4alNNNC8c2HlJtC/4SyJeUvJMilm3X')$$,
@@ -159,9 +186,9 @@ RESET ROLE;
 SELECT plan(5);
 SELECT is((SELECT string_agg(statement || ': ' || message, E'\n') FROM outcome WHERE sqlstate = 'P9999' OR message ~ 'captured as'), NULL,
     'nothing of the caller''s schema ran with the rights of the owner');
-SELECT cmp_ok((SELECT count(*) FROM outcome), '>=', 60::bigint, 'all calls were made');
+SELECT cmp_ok((SELECT count(*) FROM outcome), '>=', 95::bigint, 'all calls were made');
 -- what is called must also work: a call that stops at its arguments proves nothing
-SELECT cmp_ok((SELECT count(*) FROM outcome WHERE sqlstate = '00000'), '>=', 58::bigint, 'most of them did their work');
+SELECT cmp_ok((SELECT count(*) FROM outcome WHERE sqlstate = '00000'), '>=', 92::bigint, 'most of them did their work');
 SELECT is((SELECT string_agg(statement || ': ' || message, E'\n') FROM outcome WHERE sqlstate ~ '^(XX|42883|42725|42P13|54001)'), NULL,
     'none met a fault of the server or a function that is not there');
 -- the traps are sharp: the same call by somebody else is caught
@@ -170,5 +197,6 @@ SELECT * FROM finish();
 
 DROP EXTENSION pgcredit CASCADE;
 DROP SCHEMA captured CASCADE;
+DROP FUNCTION public.captured_sign(text);
 DROP OWNED BY captured_caller;
 DROP ROLE captured_caller, captured_second;

@@ -18,11 +18,12 @@ SELECT results_eq('SELECT bucket FROM credit.stat_audit_wait WHERE below_us IS N
 SELECT cmp_ok((SELECT max(from_us) FROM credit.stat_audit_wait), '>', 600000000::bigint,
     'no wait that pgcredit.audit_timeout allows falls into it');
 
--- Every reason of doc/reference/50_consent.md and 56_consent_self.md, also those that never came up.
+-- Every reason of doc/reference/51_consent_access.md and 56_consent_self.md, also those that never came up.
 SELECT set_eq($$ SELECT reason FROM credit.stat_audit_refusal WHERE kind = 'refusal' $$, ARRAY[
     'token_invalid', 'token_expired',
     'no_institution', 'institution_suspended', 'unknown_purpose', 'unknown_category', 'unknown_subject', 'no_consent',
-    'category_refused', 'purpose_refused', 'consent_uncommitted', 'consent_revoked', 'consent_not_started', 'consent_expired'],
+    'category_refused', 'purpose_refused', 'consent_uncommitted', 'consent_revoked', 'consent_not_started', 'consent_expired',
+    'consent_replaced', 'consent_paused', 'beyond_template', 'consent_used_up'],
     'reasons of refusals');
 SELECT set_eq($$ SELECT reason FROM credit.stat_audit_refusal WHERE kind = 'failure' $$, ARRAY['PC001', 'PC002', 'PC003', 'other'],
     'kinds of failure');

@@ -1,7 +1,7 @@
 -- Every table of the extension is audited, but for these, each with its reason; and the digest of the code sees each
 -- sort of change that a superuser can make in the catalogue.
 BEGIN;
-SELECT plan(29);
+SELECT plan(31);
 
 CREATE TEMP TABLE unaudited (name regclass PRIMARY KEY, reason text NOT NULL);
 INSERT INTO unaudited VALUES
@@ -18,6 +18,8 @@ INSERT INTO unaudited VALUES
     ('credit.audit_descriptor',     'derived from the log'),
     ('credit.audit_bulk',           'derived from the log'),
     ('credit.consent',              'has an entry for each consent, by a trigger of its own'),
+    ('credit.consent_request',      'likewise for each request'),
+    ('credit.subject_key',          'likewise for each key'),
     ('credit.batch',                'course of a delivery; what it brought is recorded as writes of credit.record'),
     ('credit.refused_row',          'rows that did not go in'),
     ('credit._batch_seen',          'empty but while a delivery runs'),
@@ -42,6 +44,12 @@ SELECT is_empty($$ SELECT name FROM audited JOIN unaudited USING (name) WHERE ev
 SELECT is((SELECT array_agg(t.tgname || ' ' || (t.tgtype & 61) ORDER BY t.tgname COLLATE "C") FROM pg_trigger t
             WHERE t.tgrelid = 'credit.consent'::regclass AND t.tgfoid IN ('credit._consent_trail'::regproc, 'credit.audit_write'::regproc)),
     '{audit_truncate 32,consent_trail 29}'::text[], 'consents: each row that is inserted, updated or deleted, and TRUNCATE');
+SELECT is((SELECT array_agg(t.tgname || ' ' || (t.tgtype & 61) ORDER BY t.tgname COLLATE "C") FROM pg_trigger t
+            WHERE t.tgrelid = 'credit.consent_request'::regclass AND t.tgfoid IN ('credit._request_trail'::regproc, 'credit.audit_write'::regproc)),
+    '{audit_truncate 32,request_trail 29}'::text[], 'requests: the same');
+SELECT is((SELECT array_agg(t.tgname || ' ' || (t.tgtype & 61) ORDER BY t.tgname COLLATE "C") FROM pg_trigger t
+            WHERE t.tgrelid = 'credit.subject_key'::regclass AND t.tgfoid IN ('credit._key_trail'::regproc, 'credit.audit_write'::regproc)),
+    '{audit_truncate 32,key_trail 29}'::text[], 'keys of subjects: the same');
 
 -- ------------------------------------------------------------------ the digest
 
@@ -71,8 +79,8 @@ $$;
 SELECT ok(pg_temp.differs(change), 'seen: ' || what) FROM (VALUES
     ('the body of a function',       $$UPDATE pg_proc SET prosrc = 'SELECT 1' WHERE oid = 'credit.calling_institution()'::regprocedure$$),
     ('the library of a function',    $$UPDATE pg_proc SET probin = '$libdir/other' WHERE oid = 'credit.version()'::regprocedure$$),
-    ('a definer function no more',   $$UPDATE pg_proc SET prosecdef = false WHERE oid = 'credit.grant_consent(bigint,text,text[],text[],timestamptz,timestamptz)'::regprocedure$$),
-    ('a search_path no more pinned', $$UPDATE pg_proc SET proconfig = NULL WHERE oid = 'credit.grant_consent(bigint,text,text[],text[],timestamptz,timestamptz)'::regprocedure$$),
+    ('a definer function no more',   $$UPDATE pg_proc SET prosecdef = false WHERE oid = 'credit.revoke_consent(bigint,bigint)'::regprocedure$$),
+    ('a search_path no more pinned', $$UPDATE pg_proc SET proconfig = NULL WHERE oid = 'credit.revoke_consent(bigint,bigint)'::regprocedure$$),
     ('a leak-proof function',        $$UPDATE pg_proc SET proleakproof = NOT proleakproof WHERE oid = 'credit.guard(bigint,smallint,date)'::regprocedure$$),
     ('a trigger disabled',           $$UPDATE pg_trigger SET tgenabled = 'D' WHERE tgrelid = 'credit.consent'::regclass AND tgname = 'consent_trail'$$),
     ('a foreign key disabled',       $$UPDATE pg_trigger SET tgenabled = 'D' WHERE tgrelid = 'credit.consent'::regclass AND tgisinternal$$),

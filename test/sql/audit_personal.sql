@@ -63,6 +63,8 @@ UPDATE credit.subject SET name = '标记庚' WHERE subject_id = :s2;
 INSERT INTO credit.rating (subject_id, model_id, score, inputs, inputs_digest, reasons, rated_by)
 SELECT :s1, m.model_id, 1, '{"name": "标记甲"}', repeat('x', 32)::bytea, '[]', 'personal_test' FROM credit.model m LIMIT 1;
 
+INSERT INTO credit.audit_use VALUES (:s1, 1, now(), 1);
+
 -- ------------------------------------------------------------------ the log
 
 CREATE FUNCTION personal_wait() RETURNS void LANGUAGE plpgsql AS $$
@@ -104,6 +106,7 @@ SELECT * FROM personal_find(ARRAY['标记甲', '标记乙', '标记丙', '标记
 SELECT * FROM personal_find(ARRAY['标记丁']);
 SELECT count(*) FROM credit.record WHERE subject_id IN (:s1, :s2);
 SELECT count(*) FROM credit.rating WHERE subject_id IN (:s1, :s2);
+SELECT count(*) FROM credit.audit_use WHERE subject_id IN (:s1, :s2);
 
 SET client_min_messages = warning;
 DROP FUNCTION personal_wait();

@@ -20,6 +20,7 @@ INSERT INTO odd VALUES
     ('double precision', ARRAY['''NaN''::float8', '''-Infinity''::float8', '1e308::float8']),
     ('double precision[]', ARRAY['''{}''::float8[]', '''{NULL,1}''::float8[]', '''{{1,2},{3,4}}''::float8[]', '''[5:6]={NaN,-1}''::float8[]']),
     ('boolean', ARRAY['true']),
+    ('date', ARRAY['''2026-01-01''::date', '''-infinity''::date', '''infinity''::date']),
     ('text[]', ARRAY['''{}''::text[]', 'ARRAY[NULL]::text[]', '''{{a,b},{c,d}}''::text[]', '''[7:7]={x}''::text[]',
                      'array_fill(''x''::text, ARRAY[300])']),
     ('bigint[]', ARRAY['''{}''::bigint[]', '''{NULL}''::bigint[]', '''{{1,2},{3,1}}''::bigint[]', '''[7:8]={0,-1}''::bigint[]']),

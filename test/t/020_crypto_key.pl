@@ -15,11 +15,14 @@ use POSIX ();
 use Test::More;
 
 # Two keys whose names and subkeys Python's hashlib.blake2b gave, and whose bytes
-# occur nowhere else.
+# occur nowhere else; the platform's public key is OpenSSL's for subkey 5 as seed.
 my $key        = '1ac7d72024afd353ab04c28ed0c2a88622fc89df11914d46d11f24dd3ef18a17';
 my $key_id     = 'a7b956dee9f58152';
 my $other_key  = 'f' x 64;
 my $other_id   = '3644e7b0b96dce61';
+my %platform_key = (
+	$key_id   => '9d99b8f96aba9b69875e1601a14072283462733ddcdfbd36d2f1da8bbf157713',
+	$other_id => '1d520b115f3cd9d1a9a2b0186fb3700d433bc0fcea0c58a3d52d50645619af68');
 my $subkey_one = 'e1f71a94e8074acfb7026dab7273605bda02bb0909fb92778989e0936f0b2e27';
 
 my $dir  = PostgreSQL::Test::Utils::tempdir;
@@ -88,6 +91,13 @@ sub accepted
 	$node->start;
 	$node->safe_psql('postgres', 'CREATE EXTENSION IF NOT EXISTS pgcredit');
 	is($node->safe_psql('postgres', 'SELECT credit.key_id()'), $id, "$what: key_id");
+	foreach my $call ('credit.platform_key()', q{credit._platform_sign('x')})
+	{
+		my ($code, $out, $err) = $node->psql('postgres', "\\set VERBOSITY sqlstate\nSELECT encode($call, 'hex')");
+
+		is($out, $platform_key{$id}, "$what: platform_key") if $id ne '' && $call =~ /platform_key/;
+		like($err, qr/ERROR:  PC201/, "$what: no $call") if $id eq '';
+	}
 	$node->stop;
 	return;
 }
