@@ -113,13 +113,20 @@ END
 $$;
 COMMENT ON FUNCTION credit._base64url(text) IS 'bytes of unpadded base64url; NULL for what is none';
 
--- The one place that knows whose keys count. A subject's own key is to be found here too, once keys are enrolled: under
--- an issuer's name that is no code of credit.token_issuer, and for that subject only.
+-- The one place that knows whose keys count: an issuer's for every subject, and a key that a subject enrolled, under a name
+-- that is no code of credit.token_issuer, for that subject only.
 CREATE FUNCTION credit._token_key(issuer text, subject bigint,
                                   OUT public_key bytea, OUT audience text, OUT longest_life interval,
                                   OUT valid_from timestamptz, OUT valid_to timestamptz, OUT revoked boolean)
 LANGUAGE plpgsql STABLE SET search_path = pg_catalog, pg_temp AS $$
 BEGIN
+    IF issuer ~ '^subject-key:[1-9][0-9]{0,17}$' THEN
+        SELECT k.public_key, o.origin, '15 minutes', k.confirmed_at, NULL, k.revoked_at IS NOT NULL
+          INTO public_key, audience, longest_life, valid_from, valid_to, revoked
+          FROM credit.subject_key k, (SELECT a.origin FROM credit.audit_origin a ORDER BY a.since DESC LIMIT 1) o
+         WHERE k.subject_id = subject AND k.key_id = substr(issuer, 13)::bigint AND k.confirmed_at IS NOT NULL;
+        RETURN;
+    END IF;
     SELECT i.public_key, i.audience, i.longest_life, i.valid_from, i.valid_to, i.revoked_at IS NOT NULL
       INTO public_key, audience, longest_life, valid_from, valid_to, revoked
       FROM credit.token_issuer i WHERE i.code = issuer;
@@ -216,7 +223,7 @@ BEGIN
     issued := to_timestamp((payload ->> 'issued')::bigint);
     expires := to_timestamp((payload ->> 'expires')::bigint);
     SELECT s.log_salt INTO salt FROM credit.subject s WHERE s.subject_id = _check_token.subject_id;
-    IF payload ->> 'audience' <> key.audience THEN
+    IF payload ->> 'audience' IS DISTINCT FROM key.audience THEN
         fault := 'It is for another platform.';
     ELSIF payload ? 'role' AND payload ->> 'role' IS DISTINCT FROM
                                (SELECT r.rolname::text FROM pg_roles r WHERE r.oid = caller) THEN
@@ -359,6 +366,23 @@ $$;
 COMMENT ON FUNCTION credit.my_revoke(bigint) IS
     'the subject that this transaction acts for takes a consent back, as credit.revoke_consent (撤回我的授权)';
 
+CREATE FUNCTION credit.my_pause(consent_id bigint) RETURNS boolean
+LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
+BEGIN
+    RETURN credit.pause_consent(credit.current_subject(), my_pause.consent_id);
+END
+$$;
+COMMENT ON FUNCTION credit.my_pause(bigint) IS
+    'the subject that this transaction acts for pauses a consent, as credit.pause_consent (暂停我的授权)';
+CREATE FUNCTION credit.my_resume(consent_id bigint) RETURNS boolean
+LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
+BEGIN
+    RETURN credit.resume_consent(credit.current_subject(), my_resume.consent_id);
+END
+$$;
+COMMENT ON FUNCTION credit.my_resume(bigint) IS
+    'the subject that this transaction acts for ends the pause of a consent, as credit.resume_consent (恢复我的授权)';
+
 -- Why an access is granted or not ----------------------------------------------
 
 CREATE FUNCTION credit._written_here(xmin bigint) RETURNS boolean
@@ -402,7 +426,8 @@ BEGIN ATOMIC
          'the consent has not been replaced', 'the consent has been replaced by a renewal'),
         (15, 'not_paused', 'd', '授权未暂停', '授权已暂停',
          'the consent is not paused', 'the consent is paused'),
-        -- 16 is the place of: it is within the template of the institution's kind and the purpose
+        (16, 'within_template', 'd', '授权未超出模板', '授权超出现行模板',
+         'the consent is within its template', 'the consent goes beyond what its template allows now'),
         (17, 'uses_left', 'd', '授权次数未用完', '授权次数已用完',
          'the consent may be used again', 'the consent is used up'),
         (18, 'data_range', 'd', '授权所及信息日期（空为不限）', '授权所及信息日期（空为不限）',
@@ -431,7 +456,7 @@ BEGIN
     WITH
     -- what this transaction wrote may still be rolled back, and permits nothing yet
     asker AS (
-        SELECT i.institution_id, i.status = 'active' AS active,
+        SELECT i.institution_id, i.kind, i.status = 'active' AS active,
                EXISTS (SELECT FROM pg_roles r WHERE r.oid = i.db_role::oid) AS has_role
           FROM credit.institution i
          WHERE i.code = _explain.institution AND NOT credit._written_here(i.xmin::text::bigint)),
@@ -451,10 +476,10 @@ BEGIN
                      at < c.valid_to,
                      c.status <> 'replaced',
                      c.status <> 'paused',
-                     true,              -- 16, see credit._conditions
+                     t.fault IS NULL,
                      coalesce(u.in_all < c.use_limit, true) AND coalesce(u.in_unit < c.frequency_count, true),
                      true] AS passes,   -- the days of the records bound what is shown, not whether
-               ARRAY[array_to_string(c.purposes, ', '), NULL, c.revoked_at::text, c.valid_from::text, c.valid_to::text, NULL, NULL, NULL,
+               ARRAY[array_to_string(c.purposes, ', '), NULL, c.revoked_at::text, c.valid_from::text, c.valid_to::text, NULL, NULL, t.fault,
                      concat_ws('; ', u.in_all || ' / ' || c.use_limit,
                                u.in_unit || ' / ' || c.frequency_count || ' (' || c.frequency_unit || ')'),
                      CASE WHEN c.data_from IS NOT NULL OR c.data_to IS NOT NULL
@@ -462,6 +487,9 @@ BEGIN
           FROM credit.consent c
           JOIN asker a ON a.institution_id = c.institution_id
          CROSS JOIN LATERAL credit._consent_uses(c.subject_id, c.consent_id, c.frequency_unit, at) u
+         -- what counts is what the template says for this purpose
+         CROSS JOIN LATERAL credit._template_fault(a.kind, jsonb_populate_record(c, jsonb_build_object('purposes',
+                                                           jsonb_build_array(_explain.purpose)))) t (fault)
          WHERE c.subject_id = _explain.subject),
     -- the one that decides: it passes most conditions, counted up to the first that fails, the category being the first
     best AS (
@@ -526,13 +554,13 @@ REVOKE ALL ON FUNCTION credit.register_issuer(text, bytea, text, interval, times
     credit.revoke_token(text), credit._base64url(text), credit._token_key(text, bigint), credit._withdrawn(text, text, bigint),
     credit._check_token(text, oid), credit.as_subject(text), credit.current_subject(), credit._self_look(text, text, text[]),
     credit._consent_uses(bigint, bigint, text, timestamptz), credit.my_records(text[]), credit.my_consents(),
-    credit.my_history(bigint, integer), credit.my_history_proof(bigint), credit.my_revoke(bigint), credit._written_here(bigint),
+    credit.my_history(bigint, integer), credit.my_history_proof(bigint), credit.my_revoke(bigint), credit.my_pause(bigint), credit.my_resume(bigint), credit._written_here(bigint),
     credit._conditions(), credit._explain(bigint, text, text, text[], text),
     credit.explain_access(bigint, text, text, text[], text), credit.explain_my_access(text, text, text[], text) FROM PUBLIC;
 GRANT SELECT ON credit.token_issuer, credit.revoked_token TO credit_operator, credit_auditor;
 GRANT EXECUTE ON FUNCTION credit.register_issuer(text, bytea, text, interval, timestamptz, timestamptz),
     credit.revoke_issuer(text), credit.revoke_token(text) TO credit_operator;
 GRANT EXECUTE ON FUNCTION credit.as_subject(text), credit.current_subject(), credit.my_records(text[]), credit.my_consents(),
-    credit.my_history(bigint, integer), credit.my_history_proof(bigint), credit.my_revoke(bigint),
-    credit.explain_my_access(text, text, text[], text) TO credit_self;
+    credit.my_history(bigint, integer), credit.my_history_proof(bigint), credit.my_revoke(bigint), credit.my_pause(bigint),
+    credit.my_resume(bigint), credit.explain_my_access(text, text, text[], text) TO credit_self;
 GRANT EXECUTE ON FUNCTION credit.explain_access(bigint, text, text, text[], text) TO credit_portal, credit_operator, credit_auditor;

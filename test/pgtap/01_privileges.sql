@@ -413,7 +413,9 @@ INSERT INTO expected SELECT trim(l), '.......X' FROM string_to_table($$
     credit.my_history(bigint,integer)
     credit.my_history_proof(bigint)
     credit.my_ratings()
+    credit.my_pause(bigint)
     credit.my_records(text[])
+    credit.my_resume(bigint)
     credit.my_revoke(bigint)
 $$, E'\n') l WHERE trim(l) <> '';
 INSERT INTO expected VALUES

@@ -110,12 +110,12 @@ sub open_sql
 	return "SELECT entry FROM credit.open_access($subject, 'pre_loan', '{$categories}');";
 }
 
-# A psql that stays; errors show their SQLSTATE only.
+# A psql that stays; errors show their SQLSTATE only. via: a connection string to another server in front of the node.
 sub session
 {
-	my ($node, $user, $db) = @_;
+	my ($node, $user, $db, $via) = @_;
 	my $psql = $node->background_psql($db // 'postgres', on_error_stop => 0,
-		extra_params => [ '-U', $user ]);
+		extra_params => [ '-U', $user, defined $via ? ('-d', $via) : () ]);
 
 	$psql->set_query_timer_restart();
 	$psql->query_safe('\set VERBOSITY sqlstate');
