@@ -114,13 +114,18 @@ typedef struct Institution
 	Oid			role;
 	const char *code;
 	bool		active;
+	int			clearance;		/* highest level that it sees uncovered */
 } Institution;
 typedef struct Category
 {
 	int16		category_id;
 	const char *code;
 	bool		public_by_law;
+	int			highest;		/* level of its most sensitive field */
 } Category;
+
+/* Levels are 1 to 4; above all of them is what nobody is cleared for yet. */
+#define MAX_LEVEL 4
 
 extern void pgcredit_directory_init(void);
 extern void pgcredit_directory_refresh(void);
@@ -128,6 +133,8 @@ extern const Institution *pgcredit_institution_of(Oid role);
 extern const char *pgcredit_institution_code(int32 institution_id);
 extern const Category *pgcredit_category(const char *code);
 extern const char *pgcredit_category_code(int16 category_id);
+extern int	pgcredit_category_highest(int16 category_id);
+extern uint64 pgcredit_directory_version(void);
 extern bool pgcredit_purpose_exists(const char *purpose);
 
 /* access.c */

@@ -18,6 +18,7 @@
 #include "utils/memutils.h"
 
 #include "consent/consent_internal.h"
+#include "consent/mask.h"
 #include "core/core.h"
 
 typedef struct GrantedSubject
@@ -53,9 +54,11 @@ hash_subject(int64 subject_id)
 #include "lib/simplehash.h"
 
 PG_FUNCTION_INFO_V1(pgcredit_guard);
+PG_FUNCTION_INFO_V1(pgcredit_guard_masked);
 
 static granted_hash *access_set = NULL; /* in TopTransactionContext */
 static Oid	access_role = InvalidOid;	/* whose set it is */
+static CategorySet access_covered;	/* of which it may not see whole payloads */
 static int64 last_subject;
 static CategorySet last_categories;
 
@@ -122,23 +125,20 @@ pgcredit_guard_apply(const Request *request)
 			category_set_add(&subject->categories, request->category_ids[c]);
 		}
 	}
+	pgcredit_covered_categories(request, &access_covered);
 	last_subject = 0;
 	memset(&last_categories, 0, sizeof(last_categories));
 }
 
 /*
- * credit.guard(subject_id bigint, category_id smallint) returns boolean: may
- * the current role see a row of this subject and category now?
+ * Is the pair in the access set of the current role?
  *
  * Raises PC120 when the role has opened no access in this transaction: a query
  * that forgot to is told so and does not look like one without rows.
  */
-Datum
-pgcredit_guard(PG_FUNCTION_ARGS)
+static inline bool
+is_granted(int64 subject_id, int category_id)
 {
-	int64		subject_id = PG_GETARG_INT64(0);
-	int			category_id = PG_GETARG_INT16(1);
-
 	if (unlikely(access_set == NULL || access_role != GetUserId()))
 		ereport(ERROR,
 				(errcode(ERRCODE_PGCREDIT_ACCESS_NOT_OPEN),
@@ -155,6 +155,30 @@ pgcredit_guard(PG_FUNCTION_ARGS)
 		else
 			memset(&last_categories, 0, sizeof(last_categories));
 	}
-	PG_RETURN_BOOL(category_id >= 0 && category_id <= MAX_CATEGORY &&
-				   category_set_has(&last_categories, category_id));
+	return category_id >= 0 && category_id <= MAX_CATEGORY &&
+		category_set_has(&last_categories, category_id);
+}
+
+/*
+ * credit.guard(subject_id bigint, category_id smallint) returns boolean: may
+ * the current role see a row of this subject and category now, whole?
+ */
+Datum
+pgcredit_guard(PG_FUNCTION_ARGS)
+{
+	int			category_id = PG_GETARG_INT16(1);
+
+	PG_RETURN_BOOL(is_granted(PG_GETARG_INT64(0), category_id) &&
+				   !category_set_has(&access_covered, category_id));
+}
+
+/*
+ * credit._guard_masked(subject_id bigint, category_id smallint, dated date)
+ * returns boolean: the same for a row whose fields above the role's clearance
+ * are covered.
+ */
+Datum
+pgcredit_guard_masked(PG_FUNCTION_ARGS)
+{
+	PG_RETURN_BOOL(is_granted(PG_GETARG_INT64(0), PG_GETARG_INT16(1)));
 }
