@@ -181,10 +181,16 @@ INSERT INTO expected SELECT trim(l), '.X..XXX' FROM string_to_table($$
     credit.psi(text,boolean)
     credit.psi(text,boolean,text)
 $$, E'\n') l WHERE trim(l) <> '';
--- Targets: aggregates.
+-- Targets and statistics: aggregates.
 INSERT INTO expected SELECT trim(l), '.X...X.' FROM string_to_table($$
     credit.check_pack(jsonb)
+    credit.minimum_cell()
+    credit.suppress_cells(integer[],integer[],integer[],bigint[],bigint)
     credit.target_status(text,date,credit.region_code)
+    credit._stat_access()
+    credit._stat_consent()
+    credit._stat_record()
+    credit._stat_subject()
 $$, E'\n') l WHERE trim(l) <> '';
 -- The log and its proofs: what they are of is not in them.
 INSERT INTO expected SELECT trim(l), '......X' FROM string_to_table($$
@@ -255,6 +261,7 @@ INSERT INTO expected SELECT trim(l), '.X.....' FROM string_to_table($$
     credit.set_consent_template(text,text,interval,interval,interval,text[],integer,integer,integer,integer,integer)
     credit.set_institution_clearance(text,integer)
     credit.set_institution_status(text,text)
+    credit.set_minimum_cell(integer)
     credit.set_subject_attribute(bigint,text,date,date,text)
     credit.set_target(text,text,jsonb,text)
     credit.stat_audit_reset()
@@ -371,6 +378,10 @@ INSERT INTO expected SELECT trim(l), '.......' FROM string_to_table($$
     credit._rank_serialize(internal)
     credit._rank_transition(internal,double precision,boolean)
     credit._rating_guard()
+    credit._published(credit._stat_cell[])
+    credit._region_level(text[])
+    credit._region_of_path(text[])
+    credit._region_path(credit.region_code)
     credit._ratio(credit._figure,credit._figure,text)
     credit._read_statement(text,text)
     credit._refuse(bigint,bigint,jsonb,text,text,text)
@@ -480,8 +491,14 @@ INSERT INTO expected VALUES
     ('table credit.batch',                  '.r....r'),
     ('table credit.refused_row',            '.c.....'),
     ('table credit._batch_seen',            '.......'),
-    ('view credit.data_quality',            '.r...rr'),
-    ('view credit.unknown_region',          '.r...rr'),
+    ('view credit.data_quality',            '.r....r'),
+    ('view credit.unknown_region',          '.r....r'),
+-- Counts over all subjects, small cells left out.
+    ('table credit.statistics_setting',     '.r....r'),
+    ('view credit.stat_access',             '.r...r.'),
+    ('view credit.stat_consent',            '.r...r.'),
+    ('view credit.stat_record',             '.r...r.'),
+    ('view credit.stat_subject',            '.r...r.'),
 -- The log: by its view.
     ('table credit.audit_entry',            '.......'),
     ('table credit.audit_outbox',           '.......'),
@@ -539,6 +556,7 @@ INSERT INTO expected VALUES
     ('type credit._observation_row',        'XXXXXXX'),
     ('type credit._figure',                 'XXXXXXX'),
     ('type credit._case',                   'XXXXXXX'),
+    ('type credit._stat_cell',              'XXXXXXX'),
     ('type credit._outcome',                'XXXXXXX'),
     ('type credit._judgement',              'XXXXXXX'),
     ('schema credit',                       '.XXXXXXX');

@@ -180,6 +180,8 @@ SELECT captured.call(pg_catalog.replace(pg_catalog.replace(pg_catalog.replace(s,
     $$SELECT credit.add_cosignature(note) FROM credit.checkpoint_log$$, $$SELECT credit.remove_witness('witness.example/w1')$$,
     -- views
     $$SELECT count(*) FROM credit.audit_log$$, $$SELECT count(*) FROM credit.checkpoint_log$$, $$SELECT count(*) FROM credit.audit_witness$$, $$SELECT count(*) FROM credit.data_quality$$, $$SELECT count(*) FROM credit.unknown_region$$,
+    $$SELECT count(*) FROM credit.stat_record$$, $$SELECT count(*) FROM credit.stat_subject$$, $$SELECT count(*) FROM credit.stat_consent$$,
+    $$SELECT count(*) FROM credit.stat_access$$, $$SELECT credit.set_minimum_cell(5)$$,
     $$SELECT count(*) FROM credit.effective_target$$]) s;
 RESET search_path;
 RESET ROLE;

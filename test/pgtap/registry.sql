@@ -15,7 +15,7 @@ INSERT INTO registry_table VALUES
     ('institution', '{credit_operator,credit_auditor}'), ('subject', '{}'), ('subject_attribute', '{credit_operator,credit_portal}'),
     ('category_provider', '{credit_operator,credit_analyst,credit_auditor}'), ('batch', '{credit_operator,credit_auditor}'),
     ('refused_row', '{}'), ('_batch_seen', '{}'),
-    ('data_quality', '{credit_operator,credit_analyst,credit_auditor}'), ('unknown_region', '{credit_operator,credit_analyst,credit_auditor}');
+    ('data_quality', '{credit_operator,credit_auditor}'), ('unknown_region', '{credit_operator,credit_auditor}');
 CREATE TEMP TABLE credit_group (name text);
 INSERT INTO credit_group VALUES ('credit_operator'), ('credit_portal'), ('credit_provider'), ('credit_institution'), ('credit_analyst'), ('credit_auditor');
 
