@@ -599,20 +599,24 @@ $$;
 COMMENT ON FUNCTION credit.renew_consent(bigint, bigint, timestamptz, timestamptz, bigint, text, bytea) IS
     'a subject gives a consent again for another window; the old one ends with it; returns the new number (续签授权)';
 
--- How often and when last a consent was used will be two more columns, from the counts that the log's writer keeps.
+-- Uses are counted where the consent limits them.
 CREATE FUNCTION credit.consents(subject_id bigint)
     RETURNS TABLE (consent_id bigint, status text, institution text, institution_name text, categories text[], purposes text[],
                    valid_from timestamptz, valid_to timestamptz, kind text, use_limit integer, frequency_unit text,
                    frequency_count integer, data_from date, data_to date, data_life interval, channel text, language text,
-                   legal_text text, key_id bigint, replaces bigint, replaced_by bigint, granted_at timestamptz, revoked_at timestamptz)
+                   legal_text text, key_id bigint, replaces bigint, replaced_by bigint, granted_at timestamptz, revoked_at timestamptz,
+                   uses bigint, last_used timestamptz)
 LANGUAGE sql STABLE SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
     SELECT c.consent_id, credit._consent_status(c, clock_timestamp()), i.code, i.name_zh,
            (SELECT array_agg(k.code ORDER BY k.category_id) FROM credit.category k WHERE k.category_id = ANY (c.categories)),
            c.purposes, c.valid_from, c.valid_to, c.kind, c.use_limit, c.frequency_unit, c.frequency_count, c.data_from, c.data_to,
            c.data_life, c.channel, c.language, c.legal_text, c.key_id, c.replaces,
            (SELECT n.consent_id FROM credit.consent n WHERE n.subject_id = c.subject_id AND n.replaces = c.consent_id),
-           c.granted_at, c.revoked_at
+           c.granted_at, c.revoked_at,
+           CASE WHEN c.use_limit IS NOT NULL OR c.frequency_unit IS NOT NULL THEN u.uses END, u.last_used
       FROM credit.consent c JOIN credit.institution i USING (institution_id)
+     CROSS JOIN LATERAL (SELECT count(*) AS uses, max(a.used_at) AS last_used FROM credit.audit_use a
+                          WHERE a.subject_id = c.subject_id AND a.consent_id = c.consent_id) u
      WHERE c.subject_id = consents.subject_id
      ORDER BY c.consent_id
 $$;

@@ -469,6 +469,9 @@ BEGIN
     -- each consent to the institution, what of it holds
     given AS (
         SELECT c.consent_id, c.categories AS covers,
+               c.use_limit IS NOT NULL OR c.frequency_unit IS NOT NULL AS counted,
+               coalesce(c.data_to - DATE '2000-01-01', 2147483647)::bigint
+                   - coalesce(c.data_from - DATE '2000-01-01', -2147483648)::bigint AS days,
                ARRAY[_explain.purpose = ANY (c.purposes),
                      NOT credit._written_here(c.xmin::text::bigint),
                      c.status <> 'revoked',
@@ -491,7 +494,8 @@ BEGIN
          CROSS JOIN LATERAL credit._template_fault(a.kind, jsonb_populate_record(c, jsonb_build_object('purposes',
                                                            jsonb_build_array(_explain.purpose)))) t (fault)
          WHERE c.subject_id = _explain.subject),
-    -- the one that decides: it passes most conditions, counted up to the first that fails, the category being the first
+    -- the one that decides: it passes most conditions, counted up to the first that fails, the category being the first; of
+    -- those that pass all, one without a limit, and then that with the longest range of days
     best AS (
         SELECT DISTINCT ON (w.code) w.code, v.covered, v.covered AND v.failed IS NULL AS granted,
                CASE WHEN v.covered THEN v.consent_id END AS consent_id,
@@ -501,7 +505,7 @@ BEGIN
           JOIN credit.category g ON g.code = w.code
          CROSS JOIN LATERAL (SELECT n.*, g.category_id = ANY (n.covers) AS covered, array_position(n.passes, false) AS failed
                                FROM given n) v
-         ORDER BY w.code, v.covered DESC, coalesce(v.failed, 100) DESC, v.consent_id),
+         ORDER BY w.code, v.covered DESC, coalesce(v.failed, 100) DESC, v.counted, v.days DESC, v.consent_id),
     outcome AS (
         SELECT w.code AS word, w.n, t.step, t.code, t.about, b.consent_id, l.open,
                CASE t.code

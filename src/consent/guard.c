@@ -20,12 +20,14 @@
 #include "executor/executor.h"
 #include "fmgr.h"
 #include "miscadmin.h"
+#include "nodes/supportnodes.h"
 #include "utils/memutils.h"
 
 #include "consent/consent_internal.h"
 #include "core/core.h"
 
 PG_FUNCTION_INFO_V1(pgcredit_guard);
+PG_FUNCTION_INFO_V1(pgcredit_guard_support);
 
 static GrantSet *access_set = NULL; /* in TopTransactionContext */
 static Oid	access_role = InvalidOid;	/* whose set it is */
@@ -210,4 +212,21 @@ pgcredit_guard(PG_FUNCTION_ARGS)
 		last_known = true;
 	}
 	PG_RETURN_BOOL(pgcredit_grants_allow(access_set, last_clause, category_id, dated));
+}
+
+/*
+ * credit._guard_support(internal): the planner takes a boolean function for one
+ * that a third of the rows pass, and then prefers a bitmap for a point read.  Who
+ * asks for rows mostly asks for those that were opened: plans are as they would be
+ * without the guard.
+ */
+Datum
+pgcredit_guard_support(PG_FUNCTION_ARGS)
+{
+	Node	   *request = (Node *) PG_GETARG_POINTER(0);
+
+	if (!IsA(request, SupportRequestSelectivity))
+		PG_RETURN_POINTER(NULL);
+	((SupportRequestSelectivity *) request)->selectivity = 1.0;
+	PG_RETURN_POINTER(request);
 }

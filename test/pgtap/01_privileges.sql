@@ -252,6 +252,8 @@ INSERT INTO expected SELECT trim(l), '.X.....' FROM string_to_table($$
 $$, E'\n') l WHERE trim(l) <> '';
 -- Nobody but the owner: steps of other functions, triggers, what aggregates are made of, random bytes.
 INSERT INTO expected SELECT trim(l), '.......' FROM string_to_table($$
+    credit._beyond_template(bigint,bigint,text)
+    credit._guard_support(internal)
     credit.audit_write()
     credit.random_bytes(integer)
     credit._auc_final(internal)

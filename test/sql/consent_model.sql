@@ -178,7 +178,7 @@ RESET ROLE;
 
 SELECT model_wait() AS start \gset
 SET ROLE model_bank;
-SELECT credit.request_consent(:s1, '{tax_payment,social_insurance}', '{pre_loan}', now(), now() + interval '1 year', use_limit => 3,
+SELECT credit.request_consent(:s1, '{tax_payment,water_use}', '{pre_loan}', now(), now() + interval '1 year', use_limit => 3,
                               data_from => '2026-01-01', legal_text => 'loan-2026-03', reference => 'A-1') AS r1,
        credit.request_consent(:s1, '{tax_payment}', '{post_loan}', now(), now() + interval '1 year') AS r2,
        credit.request_consent(:s1, '{tax_payment}', '{post_loan}', now(), now() + interval '1 year', answer_within => '1 microsecond') AS r3,
@@ -226,9 +226,10 @@ SET ROLE model_bank;
 SELECT credit.withdraw_request(:r4), credit.withdraw_request(:r5);
 SELECT model_try(format('SELECT credit.withdraw_request(%s)', r)) AS withdraw FROM unnest(ARRAY[:r5, :r1, :r3]) r;
 SELECT request_id - :r1 AS r, status, decided_at IS NOT NULL AS decided, consent_id = :c5 AS consent FROM credit.my_requests() ORDER BY 1;
-SELECT model_try(format('SELECT count(*) FROM credit.open_access(%s::bigint, ''pre_loan'', ''{tax_payment}'')', :s1)) AS may_now;
+SELECT model_try(format('SELECT count(*) FROM credit.open_access(%s::bigint, ''pre_loan'', ''{water_use}'')', :s1)) AS may_now;
 SET ROLE model_portal;
 SELECT model_try(format('SELECT credit.decide_consent(%s, %s, true)', :s2, :r5)) AS withdrawn;
+SELECT uses, last_used BETWEEN granted_at AND clock_timestamp() AS just_now FROM credit.consents(:s1) WHERE consent_id IN (:c4, :c5) ORDER BY consent_id;
 SELECT status, kind, use_limit, data_from, legal_text, categories FROM credit.consents(:s1) WHERE consent_id = :c5;
 RESET ROLE;
 SELECT model_wait() > :start AS waited;

@@ -96,7 +96,7 @@ sub accepted
 		my ($code, $out, $err) = $node->psql('postgres', "\\set VERBOSITY sqlstate\nSELECT encode($call, 'hex')");
 
 		is($out, $platform_key{$id}, "$what: platform_key") if $id ne '' && $call =~ /platform_key/;
-		like($err, qr/ERROR:  PC201/, "$what: no $call") if $id eq '';
+		like($err, $what eq 'not preloaded' ? qr/ERROR:  55000/ : qr/ERROR:  PC201/, "$what: no $call") if $id eq '';
 	}
 	$node->stop;
 	return;
