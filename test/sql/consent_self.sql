@@ -366,9 +366,12 @@ SELECT count(*) AS compared, count(DISTINCT opened) AS outcomes FROM compared;
 SELECT opened, count(*) > 0 AS seen FROM compared GROUP BY 1 ORDER BY 1;
 SELECT institution, purpose, category, opened, explained, count(*), (array_agg(subject_id ORDER BY subject_id))[1:3] AS subjects
   FROM compared WHERE opened IS DISTINCT FROM explained GROUP BY 1, 2, 3, 4, 5 ORDER BY 1, 2, 3, 4, 5;
--- and names the consent, where only one could be meant
-SELECT count(*) > 0 AS named, count(*) FILTER (WHERE opened_by IS DISTINCT FROM explained_by) AS wrongly FROM compared
- WHERE opened = 'granted' AND subject_id < 560002000;
+-- and names the consent
+SELECT count(*) FILTER (WHERE subject_id > 560002000) > 0 AS named, count(*) FILTER (WHERE opened_by IS DISTINCT FROM explained_by) AS wrongly FROM compared
+ WHERE opened = 'granted' AND NOT EXISTS (
+    -- of two that are alike either may be meant
+    SELECT FROM credit.consent a, credit.consent b WHERE a.subject_id = compared.subject_id AND b.subject_id = a.subject_id
+       AND a.consent_id < b.consent_id AND (a.use_limit IS NULL AND a.frequency_unit IS NULL) = (b.use_limit IS NULL AND b.frequency_unit IS NULL));
 
 -- ------------------------------------------------------------------ an issuer that is revoked
 SET ROLE self_regress_operator;
