@@ -93,6 +93,27 @@ SELECT entry AS rolled_back FROM credit.open_access(:willing, 'in_loan', '{non_b
 SELECT payload ->> 'item' AS item, payload ->> 'value' AS value FROM credit.record;
 ROLLBACK;
 
+\echo '-- Plain SELECT: with a purpose set, a statement opens access by itself and gets what consents cover (自动开启查询).'
+SET pgcredit.purpose = 'pre_loan';
+SELECT count(*) AS seen_plainly, count(DISTINCT r.subject_id) AS of_subjects
+  FROM credit.record r JOIN credit.category c USING (category_id) WHERE c.code = 'loan_application' \gset
+RESET pgcredit.purpose;
+SELECT demo.expect(:seen_plainly = 699, 'a plain SELECT sees the same 699') \g (format=unaligned tuples_only=on)
+
+\connect - portal
+\echo
+\echo '-- A one-time consent (一次性授权): five clerks of the bank want to use it at the same time.'
+SELECT credit.grant_consent(:unwilling, 'bank_a', '{loan_application}', '{in_loan}', now() - interval '1 minute', now() + interval '1 hour',
+                            kind => 'one_time') > 0 AS given;
+\setenv SUBJECT :unwilling
+\! for clerk in $(seq 5); do psql -X -q -A -t -U bank_a -c "SELECT record_id FROM credit.read($SUBJECT, 'in_loan', '{loan_application}')" 2>/dev/null & done; wait
+\connect - postgres
+SELECT demo.settle() \g /dev/null
+SELECT demo.expect(count(*) FILTER (WHERE kind = 'access') = 1 AND count(*) FILTER (WHERE reason = 'consent_used_up') = 4,
+                   'one of five was shown the record, four are in the log as refused') FROM credit.audit_log WHERE purpose = 'in_loan' AND categories ? 'loan_application'
+  \g (format=unaligned tuples_only=on)
+\connect - bank_a
+\echo
 \echo '-- In bulk: one call opens what is granted of all 1,000, then any SQL over credit.record (信用信息).'
 BEGIN;
 CREATE TEMP TABLE answer ON COMMIT DROP AS

@@ -30,11 +30,11 @@ SELECT demo.expect(kind = 'access' AND actor = 'bank_a' AND purpose = 'in_loan' 
   FROM credit.audit_log WHERE seq = :rolled_back \g (format=unaligned tuples_only=on)
 SELECT unnest(ARRAY[
            demo.expect(count(*) = max(seq) AND min(seq) = 1, 'numbers are dense: ' || count(*) || ' entries, from 1 to ' || max(seq)),
-           demo.expect(count(*) FILTER (WHERE kind = 'consent' AND operation = 'grant') = 702
-                       AND count(*) FILTER (WHERE kind = 'consent' AND operation = 'revoke') = 1, '702 consents given and 1 taken back are entries'),
+           demo.expect(count(*) FILTER (WHERE kind = 'consent' AND operation = 'grant') = 703
+                       AND count(*) FILTER (WHERE kind = 'consent' AND operation = 'revoke') = 1, '703 consents given and 1 taken back are entries'),
            demo.expect(sum(count) FILTER (WHERE kind = 'write' AND table_name = 'record') = 16001, '16,001 records written are in entries, no more')])
   FROM credit.audit_log \g (format=unaligned tuples_only=on)
-SELECT demo.expect(array_agg(DISTINCT reason ORDER BY reason) = '{category_refused,consent_expired,consent_not_started,consent_revoked,no_consent,purpose_refused}',
+SELECT demo.expect(array_agg(DISTINCT reason ORDER BY reason) = '{category_refused,consent_expired,consent_not_started,consent_revoked,consent_used_up,no_consent,purpose_refused}',
                    'each kind of refusal is an entry that says its reason')
   FROM credit.audit_log WHERE kind = 'refusal' \g (format=unaligned tuples_only=on)
 SELECT demo.expect(sum(coalesce(jsonb_array_length(subjects), count)) FILTER (WHERE kind = 'access') = 699

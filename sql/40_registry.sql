@@ -68,11 +68,13 @@ CREATE TABLE credit.institution (
     status text NOT NULL DEFAULT 'active' CHECK (status IN ('active', 'suspended')),
     uscc credit.uscc UNIQUE,
     region credit.region_code,
+    clearance smallint NOT NULL DEFAULT 4 CHECK (clearance BETWEEN 1 AND 4),
     registered_at timestamptz NOT NULL DEFAULT now(),
     status_changed_at timestamptz
 );
 COMMENT ON TABLE credit.institution IS 'banks, insurers, guarantors, departments: each is one database role (机构)';
 COMMENT ON COLUMN credit.institution.db_role IS 'who is logged in, or set with SET ROLE, is this institution';
+COMMENT ON COLUMN credit.institution.clearance IS 'highest level of fields that it sees uncovered; set with credit.set_institution_clearance (机构使用权限级别)';
 
 -- subjects --------------------------------------------------------------------
 
@@ -168,6 +170,12 @@ BEGIN
            OR jsonb_typeof(COALESCE(field -> 'required', 'false')) <> 'boolean' THEN
             RETURN format('Field "%s" needs a type (text, integer, numeric, date, boolean, code) and may have a boolean "required".', name);
         END IF;
+        IF NOT (COALESCE(field -> 'level', '1') IN ('1', '2', '3', '4')) THEN
+            RETURN format('Level of field "%s" is not 1, 2, 3 or 4.', name);
+        END IF;
+        IF jsonb_typeof(COALESCE(field -> 'name_zh', '""')) <> 'string' THEN
+            RETURN format('Chinese name of field "%s" is not a text.', name);
+        END IF;
         IF field ->> 'type' = 'code'
            AND NOT (jsonb_typeof(field -> 'codes') IS NOT DISTINCT FROM 'array'
                     AND jsonb_path_exists(field, 'lax $.codes[*]')
@@ -191,6 +199,7 @@ CREATE TABLE credit.category (
     default_polarity text NOT NULL DEFAULT 'neutral' CHECK (default_polarity IN ('positive', 'neutral', 'adverse')),
     public_by_law boolean NOT NULL DEFAULT false,
     public_basis text,
+    level smallint NOT NULL DEFAULT 3 CHECK (level BETWEEN 1 AND 4),
     schema jsonb CHECK (credit._schema_fault(schema) IS NULL),
     seed text,
     modified_at timestamptz,
@@ -204,7 +213,9 @@ COMMENT ON COLUMN credit.category.public_by_law IS
     'readable without consent, still recorded (依法公开). No document lists the public categories (D-24): this is the operator''s parameter, set with credit.set_category_public, with a cautious default';
 COMMENT ON COLUMN credit.category.public_basis IS 'why it is public (公开依据)';
 COMMENT ON COLUMN credit.category.schema IS
-    'fields of the payload: {"fields": {name: {"type", "required", "codes"}}, "open"}; NULL for an umbrella term, which holds no records';
+    'fields of the payload: {"fields": {name: {"type", "required", "codes", "level", "name_zh"}}, "open"}; NULL for an umbrella term, which holds no records';
+COMMENT ON COLUMN credit.category.level IS
+    'sensitivity of its fields, 1 (public) to 4, for those whose schema gives them none of their own; the operator''s parameter, set with credit.set_category_level (信息分级)';
 COMMENT ON COLUMN credit.category.seed IS 'clauses of the policy documents that name it';
 COMMENT ON COLUMN credit.category.modified_at IS 'when a user entered or changed the row; NULL as shipped';
 
@@ -346,9 +357,9 @@ BEGIN
     END IF;
     UPDATE credit.category c
        SET (code, name_zh, name_en, category_group, source_department, source_customary, subject_kinds,
-            default_polarity, public_by_law, public_basis, schema, seed, modified_at)
+            default_polarity, public_by_law, public_basis, level, schema, seed, modified_at)
          = (NEW.code, NEW.name_zh, NEW.name_en, NEW.category_group, NEW.source_department, NEW.source_customary,
-            NEW.subject_kinds, NEW.default_polarity, NEW.public_by_law, NEW.public_basis, NEW.schema, NEW.seed,
+            NEW.subject_kinds, NEW.default_polarity, NEW.public_by_law, NEW.public_basis, NEW.level, NEW.schema, NEW.seed,
             NEW.modified_at)
      WHERE c.category_id = NEW.category_id AND c.modified_at IS NULL;
     IF FOUND THEN

@@ -496,3 +496,10 @@ UPDATE credit.category c
     ('serious_dishonesty_list', 'lists are published by the department that keeps them; default under D-24')
   ) AS b (code, basis)
  WHERE c.code = b.code;
+
+-- Nor does a document give the levels. A cautious default: 1 for what is public by law, 4 for what concerns natural persons
+-- and their households only and for what a narrow purpose is asked for, 3 for everything else.
+UPDATE credit.category c
+   SET level = CASE WHEN c.public_by_law THEN 1
+                    WHEN NOT c.subject_kinds && '{enterprise,organisation,area}' OR c.code = 'police_penalty' THEN 4
+                    ELSE 3 END;

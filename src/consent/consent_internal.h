@@ -120,13 +120,18 @@ typedef struct Institution
 	Oid			role;
 	const char *code;
 	bool		active;
+	int			clearance;		/* highest level that it sees uncovered */
 } Institution;
 typedef struct Category
 {
 	int16		category_id;
 	const char *code;
 	bool		public_by_law;
+	int			highest;		/* level of its most sensitive field */
 } Category;
+
+/* Levels are 1 to 4; above all of them is what nobody is cleared for yet. */
+#define MAX_LEVEL 4
 
 extern void pgcredit_directory_init(void);
 extern void pgcredit_directory_refresh(void);
@@ -135,6 +140,8 @@ extern const char *pgcredit_institution_code(int32 institution_id);
 extern const Category *pgcredit_category(const char *code);
 extern const Category *pgcredit_categories(int *n);
 extern const char *pgcredit_category_code(int16 category_id);
+extern int	pgcredit_category_highest(int16 category_id);
+extern uint64 pgcredit_directory_version(void);
 extern bool pgcredit_purpose_exists(const char *purpose);
 extern bool pgcredit_any_template(void);
 
@@ -212,6 +219,6 @@ extern bool pgcredit_workers_find(GrantSet *set, Oid *role);
 /* plain.c */
 extern void pgcredit_plain_init(void);
 extern bool pgcredit_plain_wanted(void);
-extern bool pgcredit_plain_guard(int64 subject_id, int category_id, DateADT dated);
+extern bool pgcredit_plain_guard(int64 subject_id, int category_id, DateADT dated, bool whole);
 
 #endif							/* PGCREDIT_CONSENT_INTERNAL_H */

@@ -31,6 +31,7 @@ static Category *categories = NULL;
 static int	n_purposes = 0;
 static char **purposes = NULL;
 static bool any_template = false;
+static uint64 version = 0;		/* how often the lists were read */
 
 static void
 note_change(Datum arg, Oid relid)
@@ -105,8 +106,8 @@ load_lists(void)
 {
 	int			n;
 
-	n = query("SELECT institution_id::bigint, (status = 'active')::int::bigint, db_role::oid::bigint, code, xmin"
-			  " FROM credit.institution");
+	n = query("SELECT institution_id::bigint, (status = 'active')::int::bigint, db_role::oid::bigint, code, xmin,"
+			  " clearance::bigint FROM credit.institution");
 	institutions = new_list(n, sizeof(Institution));
 	for (int k = 0; k < n; k++)
 	{
@@ -116,10 +117,13 @@ load_lists(void)
 		institutions[k].active = int_column(tuple, 2) == 1;
 		institutions[k].role = is_uncommitted(tuple, 5) ? InvalidOid : (Oid) int_column(tuple, 3);
 		institutions[k].code = keep_text(tuple, 4);
+		institutions[k].clearance = (int) int_column(tuple, 6);
 	}
 	n_institutions = n;
 
-	n = query("SELECT category_id::bigint, public_by_law::int::bigint, code, xmin FROM credit.category");
+	n = query("SELECT category_id::bigint, public_by_law::int::bigint, code, xmin,"
+			  " greatest(level, (SELECT max((f.value -> 'level')::smallint)"
+			  " FROM jsonb_each(schema -> 'fields') f))::bigint FROM credit.category");
 	categories = new_list(n, sizeof(Category));
 	for (int k = 0; k < n; k++)
 	{
@@ -128,6 +132,7 @@ load_lists(void)
 		categories[k].category_id = (int16) int_column(tuple, 1);
 		categories[k].public_by_law = int_column(tuple, 2) == 1 && !is_uncommitted(tuple, 4);
 		categories[k].code = keep_text(tuple, 3);
+		categories[k].highest = is_uncommitted(tuple, 4) ? MAX_LEVEL + 1 : (int) int_column(tuple, 5);
 	}
 	n_categories = n;
 
@@ -159,6 +164,7 @@ pgcredit_directory_refresh(void)
 	watched[1] = pgcredit_relation_oid("category", false);
 	watched[2] = pgcredit_relation_oid("purpose", false);
 	watched[3] = pgcredit_relation_oid("consent_template", false);
+	version++;
 	stale = false;
 	PG_TRY();
 	{
@@ -222,6 +228,28 @@ pgcredit_category_code(int16 category_id)
 		if (categories[k].category_id == category_id)
 			return categories[k].code;
 	return NULL;
+}
+
+/*
+ * The level of the category's most sensitive field; above all levels when there
+ * is no such category.
+ */
+int
+pgcredit_category_highest(int16 category_id)
+{
+	for (int k = 0; k < n_categories; k++)
+		if (categories[k].category_id == category_id)
+			return categories[k].highest;
+	return MAX_LEVEL + 1;
+}
+
+/*
+ * Another number whenever the lists were read again.
+ */
+uint64
+pgcredit_directory_version(void)
+{
+	return version;
 }
 
 bool

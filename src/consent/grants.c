@@ -38,6 +38,7 @@ typedef struct FlatGrants
 	uint32		used;
 	uint32		n_clauses;
 	Oid			role;
+	CategorySet covered;
 } FlatGrants;
 
 static Size
@@ -253,6 +254,7 @@ pgcredit_grants_lay_out(const GrantSet *set, Oid role, char *at)
 	flat->used = set->used;
 	flat->n_clauses = set->n_clauses;
 	flat->role = role;
+	flat->covered = set->covered;
 	memcpy(at + flat_subjects_at(), set->subjects, (Size) set->capacity * sizeof(int64));
 	memcpy(at + flat_clauses_at(set->capacity), set->clauses, (Size) set->n_clauses * sizeof(GrantClause));
 	memcpy(at + flat_heads_at(set->capacity, set->n_clauses), set->heads, (Size) set->capacity * sizeof(uint32));
@@ -270,6 +272,7 @@ pgcredit_grants_found(GrantSet *set, Oid *role, char *at)
 	set->capacity = flat->capacity;
 	set->used = flat->used;
 	set->n_clauses = flat->n_clauses;
+	set->covered = flat->covered;
 	set->subjects = (int64 *) (at + flat_subjects_at());
 	set->clauses = (GrantClause *) (at + flat_clauses_at(flat->capacity));
 	set->heads = (uint32 *) (at + flat_heads_at(flat->capacity, flat->n_clauses));

@@ -46,6 +46,7 @@ typedef struct GrantSet
 	uint32		n_clauses;
 	uint32		max_clauses;
 	GrantClause *clauses;
+	CategorySet covered;		/* categories of which no row is shown whole */
 	HTAB	   *interned;		/* NULL in a set that is only asked */
 	MemoryContext context;
 } GrantSet;

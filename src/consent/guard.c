@@ -24,9 +24,11 @@
 #include "utils/memutils.h"
 
 #include "consent/consent_internal.h"
+#include "consent/mask.h"
 #include "core/core.h"
 
 PG_FUNCTION_INFO_V1(pgcredit_guard);
+PG_FUNCTION_INFO_V1(pgcredit_guard_masked);
 PG_FUNCTION_INFO_V1(pgcredit_guard_support);
 
 static GrantSet *access_set = NULL; /* in TopTransactionContext */
@@ -158,6 +160,7 @@ pgcredit_guard_apply(const Request *request)
 		if (request->opened)
 			pgcredit_grants_add_decisions(access_set, request, s);
 	}
+	pgcredit_covered_categories(request, &access_set->covered);
 	published = last_known = false;
 }
 
@@ -187,15 +190,15 @@ find_set(void)
 }
 
 /*
- * credit.guard(subject_id bigint, category_id smallint, dated date) returns
- * boolean: may the current role see a row of this subject, category and day now?
+ * May the current role see a row of this subject, category and day now?  "whole":
+ * with all its fields, also those above its clearance.
  *
  * Raises PC120 when the role has opened no access in this transaction and has
  * set no purpose: a query that forgot to is told so and does not look like one
  * without rows.
  */
-Datum
-pgcredit_guard(PG_FUNCTION_ARGS)
+static inline bool
+is_granted(FunctionCallInfo fcinfo, bool whole)
 {
 	int64		subject_id = PG_GETARG_INT64(0);
 	int			category_id = PG_GETARG_INT16(1);
@@ -204,14 +207,36 @@ pgcredit_guard(PG_FUNCTION_ARGS)
 	if (unlikely(category_id < 0 || category_id > MAX_CATEGORY))
 		category_id = 0;		/* nobody's */
 	if (unlikely(access_set == NULL || access_role != GetUserId()) && !find_set())
-		PG_RETURN_BOOL(pgcredit_plain_guard(subject_id, category_id, dated));
+		return pgcredit_plain_guard(subject_id, category_id, dated, whole);
 	if (subject_id != last_subject || !last_known)
 	{
 		last_clause = pgcredit_grants_of(access_set, subject_id);
 		last_subject = subject_id;
 		last_known = true;
 	}
-	PG_RETURN_BOOL(pgcredit_grants_allow(access_set, last_clause, category_id, dated));
+	if (whole && category_set_has(&access_set->covered, category_id))
+		return false;
+	return pgcredit_grants_allow(access_set, last_clause, category_id, dated);
+}
+
+/*
+ * credit.guard(subject_id bigint, category_id smallint, dated date) returns
+ * boolean: is the row the current role's to see, as it is?
+ */
+Datum
+pgcredit_guard(PG_FUNCTION_ARGS)
+{
+	PG_RETURN_BOOL(is_granted(fcinfo, true));
+}
+
+/*
+ * credit._guard_masked(subject_id bigint, category_id smallint, dated date)
+ * returns boolean: the same for who covers the fields above the role's clearance.
+ */
+Datum
+pgcredit_guard_masked(PG_FUNCTION_ARGS)
+{
+	PG_RETURN_BOOL(is_granted(fcinfo, false));
 }
 
 /*

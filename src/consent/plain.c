@@ -37,6 +37,7 @@
 #include "utils/snapmgr.h"
 
 #include "consent/consent_internal.h"
+#include "consent/mask.h"
 #include "consent/plain.h"
 #include "core/core.h"
 
@@ -122,6 +123,7 @@ open_access(void)
 	pgcredit_build_bare_entry(r, "intent", REASON_GRANTED, &entry);
 	pgcredit_audit_begin(&entry, 1);
 	(void) pgcredit_audit_finish(NULL);
+	pgcredit_covered_categories(r, &pgcredit_plain.covered);
 	pgcredit_plain.request = r;
 	pgcredit_plain.met_context = AllocSetContextCreate(pgcredit_plain.context, "pgcredit subjects met", ALLOCSET_DEFAULT_SIZES);
 	pgcredit_plain.decide_context = AllocSetContextCreate(pgcredit_plain.context, "pgcredit decision", ALLOCSET_DEFAULT_SIZES);
@@ -306,7 +308,7 @@ pgcredit_plain_wanted(void)
  * notes what is given.
  */
 bool
-pgcredit_plain_guard(int64 subject_id, int category_id, DateADT dated)
+pgcredit_plain_guard(int64 subject_id, int category_id, DateADT dated, bool whole)
 {
 	MetSubject *subject;
 	const MetGrant *grant;
@@ -321,6 +323,8 @@ pgcredit_plain_guard(int64 subject_id, int category_id, DateADT dated)
 	if (subject == NULL || subject->subject_id != subject_id)
 		subject = pgcredit_plain.last = meet(subject_id);
 	grant = pgcredit_met_grant(subject, category_id);
+	if (whole && category_set_has(&pgcredit_plain.covered, category_id))
+		grant = NULL;
 	if (grant && is_counted(grant) &&
 		pgcredit_dated_within(dated, pgcredit_plain.request->terms[grant->terms].from, pgcredit_plain.request->terms[grant->terms].to))
 	{

@@ -56,6 +56,7 @@ typedef struct PlainAccess
 	Snapshot	snapshot;		/* of the consents */
 	met_hash   *met;
 	MetSubject *last;			/* met last, or NULL */
+	CategorySet covered;		/* categories of which no row is shown whole */
 	int64		withheld;		/* subjects, since the last entry */
 	bool		recorded;		/* an entry of given subjects was written */
 } PlainAccess;

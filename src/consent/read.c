@@ -20,6 +20,7 @@
 #include "utils/snapmgr.h"
 
 #include "consent/consent_internal.h"
+#include "consent/mask.h"
 #include "core/core.h"
 
 PG_FUNCTION_INFO_V1(pgcredit_read_one);
@@ -64,13 +65,16 @@ read_plan(void)
 }
 
 /*
- * Put a row of what was read, with codes instead of numbers.
+ * Put a row of what was read, with codes instead of numbers, and covered what is
+ * above the clearance of who asks.
  */
 static void
-put_row(ReturnSetInfo *rsinfo, Datum *values, bool *nulls)
+put_row(ReturnSetInfo *rsinfo, const Request *r, Datum *values, bool *nulls)
 {
 	const char *provider = pgcredit_institution_code(DatumGetInt32(values[OUT_PROVIDER]));
 
+	values[OUT_PAYLOAD] =
+		pgcredit_mask_payload(r->role, DatumGetInt16(values[OUT_CATEGORY]), values[OUT_PAYLOAD]);
 	values[OUT_CATEGORY] =
 		CStringGetTextDatum(pgcredit_category_code(DatumGetInt16(values[OUT_CATEGORY])));
 	nulls[OUT_PROVIDER] = provider == NULL;
@@ -105,7 +109,7 @@ put_records_of_one(ReturnSetInfo *rsinfo, const Request *r)
 			pgcredit_scan_columns(&scan, tuple, OUT_COLUMNS, values, nulls);
 			if (!pgcredit_dated_within(DatumGetDateADT(values[OUT_DATED]), terms->from, terms->to))
 				continue;
-			put_row(rsinfo, values, nulls);
+			put_row(rsinfo, r, values, nulls);
 			CHECK_FOR_INTERRUPTS();
 		}
 		pgcredit_scan_end(&scan);
@@ -163,7 +167,7 @@ put_records_of_many(ReturnSetInfo *rsinfo, const Request *r)
 			heap_deform_tuple(SPI_tuptable->vals[k], SPI_tuptable->tupdesc, values, nulls);
 			if (pgcredit_grants_allow(granted, pgcredit_grants_of(granted, DatumGetInt64(values[OUT_SUBJECT])),
 									  DatumGetInt16(values[OUT_CATEGORY]), DatumGetDateADT(values[OUT_DATED])))
-				put_row(rsinfo, values, nulls);
+				put_row(rsinfo, r, values, nulls);
 		}
 		SPI_freetuptable(SPI_tuptable);
 	} while (SPI_processed == ROWS_AT_ONCE);

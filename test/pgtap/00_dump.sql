@@ -17,7 +17,7 @@ CREATE TEMP VIEW vocabulary AS
 -- What the platform makes anew from what is dumped.
 CREATE TEMP VIEW derived AS
     SELECT unnest(ARRAY['credit.audit_leaf', 'credit.audit_node', 'credit.audit_history', 'credit.audit_history_state',
-                        'credit.audit_descriptor', 'credit.audit_bulk'])::regclass AS oid;
+                        'credit.audit_descriptor', 'credit.audit_bulk', 'credit.category_view'])::regclass AS oid;
 
 SELECT is_empty($$
     SELECT r.oid::regclass FROM rel r

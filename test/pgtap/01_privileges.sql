@@ -97,6 +97,14 @@ $$, E'\n') l WHERE trim(l) <> '';
 INSERT INTO expected SELECT trim(l), '....X..' FROM string_to_table($$
     credit.guard(bigint,smallint,date)
     credit.my_requests()
+    credit._covered(smallint)
+    credit._field_boolean(jsonb,text,text[])
+    credit._field_code(jsonb,text,text[])
+    credit._field_date(jsonb,text,text[])
+    credit._field_integer(jsonb,text,text[])
+    credit._field_numeric(jsonb,text,text[])
+    credit._field_text(jsonb,text,text[])
+    credit._guard_masked(bigint,smallint,date)
     credit.open_access(bigint,text,text[])
     credit.open_access(bigint[],text,text[])
     credit.read(bigint,text,text[])
@@ -231,6 +239,7 @@ INSERT INTO expected SELECT trim(l), '.X.....' FROM string_to_table($$
     credit.observe_reported(text)
     credit.publish_model(text,integer)
     credit.rate(text,bigint,record)
+    credit.rebuild_category_views(boolean)
     credit.register_institution(text,text,text,text,regrole,credit.uscc,credit.region_code)
     credit.remove_consent_template(text,text)
     credit.replay(bigint,bigint)
@@ -239,10 +248,12 @@ INSERT INTO expected SELECT trim(l), '.X.....' FROM string_to_table($$
     credit.retract_observation(text,credit.region_code,date,date,text,text)
     credit.seal_resident_id(credit.resident_id)
     credit.set_category_kinds(text,text[])
+    credit.set_category_level(text,integer)
     credit.set_category_public(text,boolean,text)
     credit.set_category_schema(text,jsonb)
     credit.set_consent_policy(boolean)
     credit.set_consent_template(text,text,interval,interval,interval,text[],integer,integer,integer,integer,integer)
+    credit.set_institution_clearance(text,integer)
     credit.set_institution_status(text,text)
     credit.set_subject_attribute(bigint,text,date,date,text)
     credit.set_target(text,text,jsonb,text)
@@ -270,7 +281,11 @@ INSERT INTO expected SELECT trim(l), '.......' FROM string_to_table($$
     credit._base_kind(text,credit.uscc,boolean)
     credit._base_period(daterange,text,date)
     credit._canonical_json(jsonb)
+    credit._categories_changed()
     credit._category(text)
+    credit._category_columns(jsonb)
+    credit._category_query(smallint,jsonb)
+    credit._category_view_name(smallint,text)
     credit._check_base_kinds(text[])
     credit._check_definition(jsonb,boolean)
     credit._check_figure(text,credit.region_code,daterange,numeric,text,text)
@@ -288,6 +303,7 @@ INSERT INTO expected SELECT trim(l), '.......' FROM string_to_table($$
     credit._consent_trail()
     credit._defined_target(jsonb)
     credit._definition(bigint)
+    credit._drop_category_view(name)
     credit._difference(credit._figure,credit._figure)
     credit._difference_of(jsonb,jsonb)
     credit._effective(text)
@@ -317,6 +333,7 @@ INSERT INTO expected SELECT trim(l), '.......' FROM string_to_table($$
     credit._lacking(text,text)
     credit._latest(text,credit.region_code,text,date,date,credit.region_code,text,date,credit._figure)
     credit._locked_consent(bigint,bigint)
+    credit._make_category_view(credit.category)
     credit._mask_row(jsonb)
     credit._mask_text(text)
     credit._members_problem(jsonb,jsonb,text)
@@ -458,6 +475,7 @@ INSERT INTO expected VALUES
     ('table credit.consent_signature',      '.......'),
     ('table credit.consent_template',       '.rr.r.r'),
     ('table credit.subject_key',            '.......'),
+    ('table credit.category_view',          '.r..r.r'),
 -- Deliveries; rows as given are for the one who gave them, by credit.refused_rows.
     ('table credit.batch',                  '.r....r'),
     ('table credit.refused_row',            '.c.....'),
@@ -525,6 +543,9 @@ INSERT INTO expected VALUES
     ('type credit._judgement',              'XXXXXXX'),
     ('schema credit',                       '.XXXXXXX');
 UPDATE expected SET marks = marks || left(marks, 1) WHERE length(marks) = 7;
+
+-- The view of each category: behind the guard, as the records are.
+INSERT INTO expected SELECT format('view %s', format('credit.%I', v.view_name)::regclass), '....r...' FROM credit.category_view v;
 
 -- The columns behind a c, the same for all who have one.
 CREATE TEMP TABLE expected_column (object text PRIMARY KEY, columns text[] NOT NULL);
@@ -687,7 +708,9 @@ SELECT is_empty($$
       FROM pg_class r JOIN member m ON m.classid = 'pg_class'::regclass AND m.objid = r.oid
       JOIN pg_attribute t ON t.attrelid = r.oid AND t.attname = 'subject_id', caller c
      WHERE has_column_privilege(c.role, r.oid, t.attnum, 'SELECT')
-       AND (c.role NOT IN ('credit_operator', 'credit_portal') AND (c.role, r.relname) <> ('credit_institution', 'record')) $$,
+       AND (c.role NOT IN ('credit_operator', 'credit_portal') AND (c.role, r.relname) <> ('credit_institution', 'record'))
+       AND NOT (c.role = 'credit_institution' AND r.relname IN (SELECT v.view_name FROM credit.category_view v)
+                AND pg_get_viewdef(r.oid) ~ 'WHERE .*credit\._guard_masked\(r\.subject_id, r\.category_id, r\.dated\)+;$') $$,
     'no row about a subject is an analyst''s, an auditor''s or a provider''s to read, and an institution''s behind the guard only');
 
 SELECT * FROM finish();

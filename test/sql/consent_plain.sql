@@ -190,6 +190,13 @@ SELECT count(*) FROM credit.open_access(:s2, 'post_loan', '{tax_payment}');
 SELECT count(*) FROM credit.record WHERE subject_id IN (SELECT id FROM plain.subject);
 COMMIT;
 RESET ROLE;
+-- Above its clearance the bank sees no record whole, and by the category's view with fields covered.
+SELECT credit.set_institution_clearance('plain_bank', 1);
+SET ROLE plain_bank;
+SELECT count(*) FROM plain.tax;
+SELECT count(*), count(DISTINCT masked) AS masks, bool_and(cardinality(masked) > 0) AS covered FROM credit.tax_payment;
+RESET ROLE;
+SELECT credit.set_institution_clearance('plain_bank', 4);
 SELECT plain.wait() AS start \gset
 
 -- Counted: a row that needs the consent uses it; then it is used up.
