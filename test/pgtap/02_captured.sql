@@ -3,7 +3,7 @@
 SET client_min_messages = warning;
 CREATE ROLE captured_caller;
 CREATE ROLE captured_second;
-GRANT credit_operator, credit_portal, credit_provider, credit_institution, credit_analyst, credit_auditor TO captured_caller;
+GRANT credit_operator, credit_portal, credit_provider, credit_institution, credit_analyst, credit_auditor, credit_self TO captured_caller;
 CREATE SCHEMA captured AUTHORIZATION captured_caller;
 SELECT credit.register_institution('captured', '甲银行', 'Bank', 'commercial_bank', 'captured_caller');
 SELECT credit.assign_category('tax_payment', 'captured');
@@ -14,6 +14,10 @@ SELECT credit.grant_consent(:s, 'captured', '{tax_payment}', '{pre_loan}', now()
 -- What the caller's device would sign: its key is the platform's here.
 CREATE FUNCTION public.captured_sign(statement text) RETURNS bytea LANGUAGE sql SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
     SELECT credit._platform_sign(convert_to(statement, 'UTF8')) $$;
+-- The subject of a token that was signed beforehand, see test/sql/consent_self.sql.
+INSERT INTO credit.subject (subject_id, kind, code) OVERRIDING SYSTEM VALUE VALUES (560000001, 'village', 'captured-self');
+SELECT credit.grant_consent(560000001, 'captured', '{tax_payment}', '{pre_loan}', now() - interval '1 hour', now() + interval '1 day') AS own \gset
+
 -- Whoever else calls one of these, was captured.
 SET ROLE captured_caller;
 CREATE FUNCTION captured.check_caller() RETURNS boolean LANGUAGE plpgsql SET search_path = pg_catalog AS $$
@@ -150,6 +154,16 @@ SELECT captured.call(pg_catalog.replace(pg_catalog.replace(pg_catalog.replace(s,
     $$SELECT credit.load_regions(rows => '[{"code": "990001", "name_zh": "甲", "level": "county"}]'::pg_catalog.jsonb)$$,
     $$SELECT credit.key_id()$$, $$SELECT credit.resident_digest('11010519491231002X')$$,
     $$SELECT credit.unseal_resident_id(credit.seal_resident_id('11010519491231002X'))$$,
+    -- the subject itself
+    $$SELECT credit.register_issuer('regress_self', '\xaf06a3e3291714e4f356c19c9b15cd1951ec6e6662aa77be07547f289383341d', 'regress', interval '100 years', '2000-01-01')$$,
+    $$SELECT credit.as_subject('eyJhdWRpZW5jZSI6InJlZ3Jlc3MiLCJleHBpcmVzIjo0MTAyNDQ0ODAwLCJpZCI6InJlZ3Jlc3Mtc2VsZi0wMDAxIiwiaXNzdWVkIjoxNTc3ODM2ODAwLCJpc3N1ZXIiOiJyZWdyZXNzX3NlbGYiLCJzdWJqZWN0IjoiNTYwMDAwMDAxIn0.uGSlDDAI7NZ1lg7DGM0vo_K9Rwgyi-ZLeXGU-yoOfAyedFBvr4Azg4JQcNG3DpjTgOErPrn1pioEQNGaKqioBg')$$,
+    $$SELECT credit.current_subject(), credit.my_records(), credit.my_records('{tax_payment}')$$, $$SELECT credit.my_consents()$$,
+    $$SELECT credit.my_history()$$, $$SELECT credit.my_ratings()$$, $$SELECT credit.explain_my_access('captured', 'pre_loan')$$,
+    $$SELECT credit.my_pause((SELECT pg_catalog.max(consent_id) FROM credit.my_consents()))$$,
+    $$SELECT credit.my_resume((SELECT pg_catalog.max(consent_id) FROM credit.my_consents()))$$,
+    $$SELECT credit.my_revoke((SELECT pg_catalog.max(consent_id) FROM credit.my_consents()))$$,
+    $$SELECT credit.explain_access(@S@, 'captured', 'pre_loan')$$,
+    $$SELECT credit.as_subject('eyJhdWRpZW5jZSI6InJlZ3Jlc3MiLCJleHBpcmVzIjo0MTAyNDQ0ODAwLCJpZCI6InJlZ3Jlc3Mtc2VsZi0wMDAxIiwiaXNzdWVkIjoxNTc3ODM2ODAwLCJpc3N1ZXIiOiJyZWdyZXNzX3NlbGYiLCJzdWJqZWN0IjoiNTYwMDAwMDAxIn0.AuGSlDDAI7NZ1lg7DGM0vo_K9Rwgyi-ZLeXGU-yoOfAyedFBvr4Azg4JQcNG3DpjTgOErPrn1pioEQNGaKqioB')$$, $$SELECT credit.revoke_token('captured-token-0001'), credit.revoke_issuer('regress_self')$$,
     -- rating
     $$SELECT credit.create_model('{"name": "captured", "initial_score": 1, "use_reason_codes": false, "characteristics": [
         {"name": "age", "data_type": "number", "attributes": [{"kind": "interval", "high": 40, "closure": "openOpen", "points": 5},
@@ -189,9 +203,9 @@ RESET ROLE;
 SELECT plan(5);
 SELECT is((SELECT string_agg(statement || ': ' || message, E'\n') FROM outcome WHERE sqlstate = 'P9999' OR message ~ 'captured as'), NULL,
     'nothing of the caller''s schema ran with the rights of the owner');
-SELECT cmp_ok((SELECT count(*) FROM outcome), '>=', 95::bigint, 'all calls were made');
+SELECT cmp_ok((SELECT count(*) FROM outcome), '>=', 108::bigint, 'all calls were made');
 -- what is called must also work: a call that stops at its arguments proves nothing
-SELECT cmp_ok((SELECT count(*) FROM outcome WHERE sqlstate = '00000'), '>=', 92::bigint, 'most of them did their work');
+SELECT cmp_ok((SELECT count(*) FROM outcome WHERE sqlstate = '00000'), '>=', 103::bigint, 'most of them did their work');
 SELECT is((SELECT string_agg(statement || ': ' || message, E'\n') FROM outcome WHERE sqlstate ~ '^(XX|42883|42725|42P13|54001)'), NULL,
     'none met a fault of the server or a function that is not there');
 -- the traps are sharp: the same call by somebody else is caught

@@ -126,6 +126,10 @@ BEGIN;
 SET LOCAL ROLE self_regress_app;
 SELECT credit.as_subject(:'t1') = :s1 AS acts;
 SELECT consent_id = :c1 AS first, institution, institution_name, categories, purposes, status, kind, uses, channel, revoked_at FROM credit.my_consents();
+SELECT credit.my_pause(:c1), credit.my_resume(:c1), credit.my_resume(:c1) AS again;
+SELECT credit.my_pause(:c1) AS paused;
+SELECT consent_id = :c1 AS first, status FROM credit.my_consents();
+SELECT self_try(format('SELECT credit.my_pause(%s)', :c3)) ~ '^P0002' AS not_of_others;
 SELECT credit.my_revoke(:c1), credit.my_revoke(:c1) AS again;
 SELECT self_try(format('SELECT credit.my_revoke(%s)', :c3)) ~ '^P0002' AS not_of_others;
 SELECT consent_id = :c1 AS first, status FROM credit.my_consents();
@@ -324,7 +328,7 @@ BEGIN
                             WHEN 'category_exists' THEN 'unknown_category' WHEN 'consent_exists' THEN 'no_consent' WHEN 'category_covered' THEN 'category_refused'
                             WHEN 'purpose_covered' THEN 'purpose_refused' WHEN 'committed' THEN 'consent_uncommitted' WHEN 'not_revoked' THEN 'consent_revoked'
                             WHEN 'started' THEN 'consent_not_started' WHEN 'not_expired' THEN 'consent_expired' WHEN 'not_replaced' THEN 'consent_replaced'
-                            WHEN 'not_paused' THEN 'consent_paused' WHEN 'uses_left' THEN 'consent_used_up' ELSE x.condition END ORDER BY x.step)
+                            WHEN 'not_paused' THEN 'consent_paused' WHEN 'within_template' THEN 'beyond_template' WHEN 'uses_left' THEN 'consent_used_up' ELSE x.condition END ORDER BY x.step)
                           FILTER (WHERE NOT x.holds AND x.condition <> 'public_by_law'))[1] END AS verdict,
                max(x.consent_id) FILTER (WHERE x.condition = 'granted' AND x.holds) AS consent_id
           FROM explained_row x WHERE x.subject = o.subject_id AND x.category = o.category) e ON true;
@@ -348,13 +352,26 @@ INSERT INTO compared SELECT 'uncommitted', 'pre_loan', c.* FROM
     self_compare((SELECT array_agg(g::bigint) FROM generate_series(560001001, 560001020) g) || 560003000::bigint, 'pre_loan', '{tax_payment,social_insurance}') c;
 SELECT opened, count(*), count(*) FILTER (WHERE opened IS DISTINCT FROM explained) AS differ FROM compared WHERE institution = 'uncommitted' GROUP BY 1 ORDER BY 1;
 ROLLBACK;
+-- what goes beyond its template since that was changed
+BEGIN;
+SELECT credit.set_consent_template('commercial_bank', 'pre_loan', kinds => '{standing}', most_uses => NULL);
+INSERT INTO compared SELECT 'template', p, c.* FROM unnest('{pre_loan,in_loan}'::text[]) p,
+    self_compare((SELECT array_agg(DISTINCT subject_id) || 560003000::bigint FROM wanted), p, '{tax_payment,administrative_penalty}') c;
+SELECT count(*) > 0 AS beyond, count(*) FILTER (WHERE opened IS DISTINCT FROM explained) AS differ FROM compared WHERE institution = 'template' AND 'beyond_template' IN (opened, explained);
+SELECT DISTINCT detail FROM compared m, credit._explain(m.subject_id, 'self_bank', 'pre_loan', '{tax_payment}', 'en') x
+ WHERE m.institution = 'template' AND m.opened = 'beyond_template' AND x.condition = 'within_template';
+SELECT count(*) AS differ FROM compared WHERE opened IS DISTINCT FROM explained;
+ROLLBACK;
 SELECT count(*) AS compared, count(DISTINCT opened) AS outcomes FROM compared;
 SELECT opened, count(*) > 0 AS seen FROM compared GROUP BY 1 ORDER BY 1;
 SELECT institution, purpose, category, opened, explained, count(*), (array_agg(subject_id ORDER BY subject_id))[1:3] AS subjects
   FROM compared WHERE opened IS DISTINCT FROM explained GROUP BY 1, 2, 3, 4, 5 ORDER BY 1, 2, 3, 4, 5;
--- and names the consent, where only one could be meant
-SELECT count(*) > 0 AS named, count(*) FILTER (WHERE opened_by IS DISTINCT FROM explained_by) AS wrongly FROM compared
- WHERE opened = 'granted' AND subject_id < 560002000;
+-- and names the consent
+SELECT count(*) FILTER (WHERE subject_id > 560002000) > 0 AS named, count(*) FILTER (WHERE opened_by IS DISTINCT FROM explained_by) AS wrongly FROM compared
+ WHERE opened = 'granted' AND NOT EXISTS (
+    -- of two that are alike either may be meant
+    SELECT FROM credit.consent a, credit.consent b WHERE a.subject_id = compared.subject_id AND b.subject_id = a.subject_id
+       AND a.consent_id < b.consent_id AND (a.use_limit IS NULL AND a.frequency_unit IS NULL) = (b.use_limit IS NULL AND b.frequency_unit IS NULL));
 
 -- ------------------------------------------------------------------ an issuer that is revoked
 SET ROLE self_regress_operator;

@@ -218,6 +218,46 @@ is($state, 'PC142', 'a definer\'s function does not see whom its caller acts for
 (undef, $state) = as_role('self_app', q{BEGIN; SELECT wrapped.enter('} . token() . q{'); SELECT * FROM credit.my_records();});
 is($state, 'PC142', 'and what it enters is not its caller\'s');
 
+# ------------------------------------------------------------------ a key that the subject enrolled
+
+$node->safe_psql('postgres', 'SELECT credit.checkpoint()');
+my $platform = $node->safe_psql('postgres', 'SELECT origin FROM credit.audit_origin ORDER BY since DESC LIMIT 1');
+my %key;
+foreach my $who ([ 3, 'k' ], [ 4, 'j' ])
+{
+	my ($subject, $seed) = @$who;
+	my $statement = $node->safe_psql('postgres', "SELECT credit.key_statement($subject, " . key_of($seed) . ')', extra_params => [ '-U', 'portal' ]);
+	my $proof = (split /\./, token(text => $statement, seed => $seed))[1] =~ tr{-_}{+/}r;
+	$key{$subject} = $node->safe_psql('postgres',
+		"SELECT credit.enroll_key($subject, " . key_of($seed) . ", \$x\$$statement\$x\$, decode('$proof==', 'base64'))",
+		extra_params => [ '-U', 'portal' ]);
+	# what was signed to enrol the key is no token
+	refused('a statement of enrolment', token(text => $statement, seed => $seed), 'PC140', 'Its members');
+}
+sub own_token { my (%member) = @_; return token(audience => $platform, issuer => "subject-key:$key{3}", subject => '3', seed => 'k', %member); }
+is((look(own_token()))[0], "3\nof_another\nof_another\nof_another", 'a subject\'s own key signs its token');
+refused('for another subject', own_token(subject => '4'), 'PC140', 'Its issuer is not registered');
+refused('by another subject\'s key', own_token(issuer => "subject-key:$key{4}"), 'PC140', 'Its issuer is not registered');
+refused('by another key', own_token(seed => 'j'), 'PC140', 'The signature is not');
+refused('for another platform', own_token(audience => 'city'), 'PC140', 'It is for another platform');
+refused('too long a life', own_token(expires => time + 1000), 'PC140', 'It is to live');
+refused('a key that is none', own_token(issuer => 'subject-key:1 OR true'), 'PC140', 'Its issuer is not registered');
+# a second key counts once it was confirmed
+my $second = $node->safe_psql('postgres', 'SELECT credit.key_statement(3, ' . key_of('i') . ')', extra_params => [ '-U', 'portal' ]);
+my $second_proof = (split /\./, token(text => $second, seed => 'i'))[1] =~ tr{-_}{+/}r;
+my $second_key = $node->safe_psql('postgres', 'SELECT credit.enroll_key(3, ' . key_of('i') . ", \$x\$$second\$x\$, decode('$second_proof==', 'base64'))",
+	extra_params => [ '-U', 'portal' ]);
+refused('not confirmed yet', own_token(issuer => "subject-key:$second_key", seed => 'i'), 'PC140', 'Its issuer is not registered');
+my $own = own_token();
+my $acting = session($node, 'self_app');
+ask($acting, 'BEGIN ISOLATION LEVEL REPEATABLE READ');
+is(join('|', ask($acting, "SELECT credit.as_subject('$own')")), '3|', 'a transaction acts by it');
+$node->safe_psql('postgres', "SELECT credit.revoke_key(3, $key{3}, 'lost')", extra_params => [ '-U', 'portal' ]);
+is((ask($acting, 'SELECT count(*) FROM credit.my_records()'))[1], 'PC140', 'a revoked key shows nothing more');
+ask($acting, 'ROLLBACK');
+$acting->quit;
+refused('a revoked key', $own, 'PC140', 'Its issuer was revoked');
+
 # ------------------------------------------------------------------ transactions, savepoints, roles
 
 my $both = session($node, 'self_both');
