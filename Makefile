@@ -5,18 +5,21 @@ MODULE_big  = $(EXTENSION)
 # Rooms in reading order; sql/NN_room.sql has the same order by its number.
 ROOMS = core crypto identity audit registry consent rating target
 PARTS = $(sort $(wildcard sql/[0-9][0-9]_*.sql))
-OBJS  = src/$(EXTENSION).o $(patsubst %.c,%.o,$(foreach r,$(ROOMS),$(sort $(wildcard src/$(r)/*.c))))
+# Whose SHA-256 the server takes: openssl, or sodium, which is slower.
+SHA256 = openssl
+OBJS  = src/$(EXTENSION).o $(filter-out $(OTHER_SHA256),$(patsubst %.c,%.o,$(foreach r,$(ROOMS),$(sort $(wildcard src/$(r)/*.c)))))
+OTHER_SHA256 = $(patsubst %,src/crypto/sha256_%_kernel.o,$(filter-out $(SHA256),openssl sodium))
 
 DATA        = $(wildcard sql/$(EXTENSION)--*.sql)
 DATA_built  = $(EXTENSION)--$(EXTVERSION).sql
-EXTRA_CLEAN = $(DATA_built) results output_iso regression.diffs regression.out tmp_check bin $(VERIFY_OBJS)
+EXTRA_CLEAN = $(DATA_built) results output_iso regression.diffs regression.out tmp_check bin $(VERIFY_OBJS) $(VERIFY_KERNEL) $(OTHER_SHA256)
 PG_CPPFLAGS = -I$(srcdir)/src -DPGCREDIT_VERSION='"$(EXTVERSION)"'
-SHLIB_LINK  = -lsodium
+SHLIB_LINK  = -lsodium $(if $(filter openssl,$(SHA256)),-lcrypto)
 
 # The verifier is for people without a server: kernels and libsodium, nothing else.
 VERIFY        = bin/pgcredit-verify
 VERIFY_OBJS   = $(patsubst %.c,%.o,$(sort $(wildcard src/bin/*.c)))
-VERIFY_KERNEL = $(patsubst %,src/crypto/%_kernel.o,crypto merkle note)
+VERIFY_KERNEL = $(patsubst %,src/crypto/%_kernel.o,crypto merkle note sha256_sodium)
 
 # A test is a file in its folder: what is there is run, so none can be forgotten.
 REGRESS        = $(patsubst test/sql/%.sql,%,$(sort $(wildcard test/sql/*.sql)))
@@ -34,7 +37,7 @@ endif
 include $(PGXS)
 
 # PGXS tracks no header dependencies.
-$(OBJS) $(VERIFY_OBJS): $(wildcard src/*.h src/*/*.h)
+$(OBJS) $(VERIFY_OBJS) $(VERIFY_KERNEL): $(wildcard src/*.h src/*/*.h)
 
 $(DATA_built): $(PARTS) $(EXTENSION).control
 	cat $(PARTS) > $@

@@ -1,11 +1,10 @@
 /*
  * leaf_hash.c
- *		Raw rate of the library: seconds that libsodium needs for the leaf hash of
- *		each line of a file, which is read into memory before.
+ *		Raw rate of a library: seconds that it needs for the leaf hash of each line
+ *		of a file, which is read into memory before.
  *
  * leaf_hash FILE
  */
-#include <sodium.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -23,7 +22,7 @@ main(int argc, char **argv)
 				end;
 	unsigned char sum = 0;
 
-	if (file == NULL || sodium_init() < 0 || fseek(file, 0, SEEK_END) != 0 || (size = ftell(file)) <= 0)
+	if (file == NULL || fseek(file, 0, SEEK_END) != 0 || (size = ftell(file)) <= 0)
 		return 1;
 	rewind(file);
 	data = malloc(size);

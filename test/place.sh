@@ -212,6 +212,7 @@ place_probe()
 		perl) command -v prove && perl -MJSON::PP -e 1 ;;
 		libc6-dev) [ -e /usr/include/stdlib.h ] ;;
 		libsodium-dev) [ -e /usr/include/sodium.h ] ;;
+		libssl-dev) [ -e /usr/include/openssl/sha.h ] ;;
 		golang-go) command -v go ;;
 		golang-golang-x-mod-dev) [ -e /usr/share/gocode/src/golang.org/x/mod/sumdb/tlog/tlog.go ] ;;
 		libipc-run-perl) perl -MIPC::Run -e 1 ;;

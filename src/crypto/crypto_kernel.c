@@ -9,6 +9,8 @@
 
 #include <sodium.h>
 
+#include "crypto/sha256_kernel.h"
+
 #if crypto_kdf_KEYBYTES != PGCREDIT_KEY_BYTES || \
 	crypto_generichash_KEYBYTES != PGCREDIT_KEY_BYTES || \
 	crypto_aead_xchacha20poly1305_ietf_KEYBYTES != PGCREDIT_KEY_BYTES
@@ -87,7 +89,7 @@ pgcredit_kernel_key_id(const uint8_t subkey[PGCREDIT_KEY_BYTES],
 void
 pgcredit_kernel_sha256(const void *data, size_t len, uint8_t out[32])
 {
-	crypto_hash_sha256(out, data, len);
+	pgcredit_kernel_sha256_of(NULL, 0, data, len, out);
 }
 
 /* Keyed BLAKE2b with 32 bytes of output, RFC 7693. */

@@ -13,12 +13,9 @@
  */
 #include "crypto/merkle_kernel.h"
 
-#include <sodium.h>
 #include <string.h>
 
-#if crypto_hash_sha256_BYTES != 32
-#error "a SHA-256 of libsodium is not 32 bytes long"
-#endif
+#include "crypto/sha256_kernel.h"
 
 /* First byte of what is hashed: a leaf can never be taken for a node. */
 #define LEAF_PREFIX 0x00
@@ -29,13 +26,8 @@ void
 pgcredit_merkle_leaf(const void *entry, size_t len, PgcreditMerkleHash out)
 {
 	static const uint8_t prefix = LEAF_PREFIX;
-	crypto_hash_sha256_state state;
 
-	crypto_hash_sha256_init(&state);
-	crypto_hash_sha256_update(&state, &prefix, 1);
-	if (len > 0)
-		crypto_hash_sha256_update(&state, entry, len);
-	crypto_hash_sha256_final(&state, out);
+	pgcredit_kernel_sha256_of(&prefix, 1, entry, len, out);
 }
 
 /* SHA-256(0x01 || left || right) */
@@ -48,7 +40,7 @@ pgcredit_merkle_node(const PgcreditMerkleHash left, const PgcreditMerkleHash rig
 	both[0] = NODE_PREFIX;
 	memcpy(both + 1, left, PGCREDIT_MERKLE_BYTES);
 	memcpy(both + 1 + PGCREDIT_MERKLE_BYTES, right, PGCREDIT_MERKLE_BYTES);
-	crypto_hash_sha256(out, both, sizeof(both));
+	pgcredit_kernel_sha256_of(NULL, 0, both, sizeof(both), out);
 }
 
 /* Height 0 is one hash, which is its own root. */
@@ -130,7 +122,7 @@ pgcredit_merkle_root(uint64_t size, PgcreditMerkleRead read, void *arg, Pgcredit
 {
 	if (size == 0)
 	{
-		crypto_hash_sha256(out, NULL, 0);
+		pgcredit_kernel_sha256_of(NULL, 0, NULL, 0, out);
 		return true;
 	}
 	return range_root(0, size, read, arg, out);
@@ -259,7 +251,7 @@ pgcredit_merkle_check_consistency(uint64_t old, const PgcreditMerkleHash old_roo
 	{
 		PgcreditMerkleHash empty;
 
-		crypto_hash_sha256(empty, NULL, 0);
+		pgcredit_kernel_sha256_of(NULL, 0, NULL, 0, empty);
 		if (!same(old_root, empty))
 			return false;
 	}

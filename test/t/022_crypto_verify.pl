@@ -25,7 +25,7 @@ my $dash   = "\x{e2}\x{80}\x{94}";
 # Whoever has no PostgreSQL compiles it so.
 command_ok(
 	[ 'cc', '-O2', '-Wall', '-o', "$tmp/by_hand", '-I' . top() . '/src', glob(top() . '/src/bin/*.c'),
-		map({ top() . "/src/crypto/${_}_kernel.c" } 'merkle', 'note', 'crypto'), '-lsodium' ],
+		map({ top() . "/src/crypto/${_}_kernel.c" } 'merkle', 'note', 'crypto', 'sha256_sodium'), '-lsodium' ],
 	'the program compiles without PostgreSQL');
 
 sub valid

@@ -28,7 +28,7 @@ sub compile_kernels
 	my $top = top();
 
 	return [ 'cc', '-O2', '-Wall', '-o', $program, "-I$top/src", "$top/test/unit/$name.c",
-		map({ "$top/src/crypto/${_}_kernel.c" } 'merkle', 'note', 'crypto'), '-lsodium' ];
+		map({ "$top/src/crypto/${_}_kernel.c" } 'merkle', 'note', 'crypto', 'sha256_sodium'), '-lsodium' ];
 }
 
 # Builds test/go/logcheck.go at this absolute path. False when there is no Go, or no golang.org/x/mod, to do it with;
