@@ -22,6 +22,7 @@ INSERT INTO unaudited VALUES
     ('credit.subject_key',          'likewise for each key'),
     ('credit.batch',                'course of a delivery; what it brought is recorded as writes of credit.record'),
     ('credit.refused_row',          'rows that did not go in'),
+    ('credit.category_view',        'derived from credit.category, and its views are in the digest of the code'),
     ('credit._batch_seen',          'empty but while a delivery runs'),
     ('credit.observation_rejected', 'rows that did not go in');
 
