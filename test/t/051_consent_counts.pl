@@ -77,7 +77,8 @@ sub uses
 			SELECT DISTINCT count(u.seq) AS n FROM generate_series($first, $last) s LEFT JOIN credit.audit_use u ON u.subject_id = s GROUP BY s) x");
 }
 
-# Every use has its entry, an access that names the consent, and every such access its use.
+# Every use has its entry, an access that names the consent, and every such access its use. What a plain SELECT was given is
+# said once more at its end, which uses nothing.
 sub uses_have_entries
 {
 	my ($what) = @_;
@@ -86,7 +87,7 @@ sub uses_have_entries
 		SELECT count(*) FROM credit.audit_use u
 		  FULL JOIN (SELECT a.seq, (c ->> 0)::bigint AS consent_id
 					   FROM credit.audit_log a CROSS JOIN LATERAL jsonb_array_elements(a.consents) c
-					  WHERE a.kind = 'access' AND a.purpose = 'post_loan') a USING (seq, consent_id)
+					  WHERE a.kind = 'access' AND a.purpose = 'post_loan' AND a.operation IS NULL) a USING (seq, consent_id)
 		 WHERE u.subject_id IS NULL OR a.seq IS NULL OR a.seq IS DISTINCT FROM u.seq}), '0', "$what: uses and entries are the same");
 }
 
