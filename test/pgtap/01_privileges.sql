@@ -177,9 +177,10 @@ INSERT INTO expected SELECT trim(l), '.X....X' FROM string_to_table($$
 $$, E'\n') l WHERE trim(l) <> '';
 -- A subject is given its proof by the portal; the log's key is public.
 INSERT INTO expected VALUES ('credit.tlog_proof(bigint,bytea)', '.XX...X'), ('credit.log_vkey()', '.XXXXXX');
--- Which key is in use; not the key.
+-- Which key is in use, not the key; what is set up wrong.
 INSERT INTO expected SELECT trim(l), '.X....X' FROM string_to_table($$
     credit.key_id()
+    credit.security_check()
 $$, E'\n') l WHERE trim(l) <> '';
 -- How the log is doing: what its views ask; they are the server's monitor's as well, see below.
 INSERT INTO expected SELECT trim(l), '.X....X' FROM string_to_table($$
@@ -242,6 +243,11 @@ INSERT INTO expected SELECT trim(l), '.......' FROM string_to_table($$
     credit._canonical_json(jsonb)
     credit._category(text)
     credit._check_base_kinds(text[])
+    credit._check_definitions()
+    credit._check_rights()
+    credit._check_roles()
+    credit._check_server()
+    credit._check_strangers()
     credit._check_definition(jsonb,boolean)
     credit._check_figure(text,credit.region_code,daterange,numeric,text,text)
     credit._code_digest()
@@ -250,6 +256,7 @@ INSERT INTO expected SELECT trim(l), '.......' FROM string_to_table($$
     credit._consent_trail()
     credit._defined_target(jsonb)
     credit._definition(bigint)
+    credit._definitions()
     credit._difference(credit._figure,credit._figure)
     credit._effective(text)
     credit._evaluate(text,record)
@@ -282,6 +289,7 @@ INSERT INTO expected SELECT trim(l), '.......' FROM string_to_table($$
     credit._models_changed()
     credit._months(date,date)
     credit._next_piece(text,credit.region_code,text,date,date)
+    credit._note_definitions()
     credit._note_installed()
     credit._observe(text,credit.region_code,daterange,numeric,text,text,boolean)
     credit._on_path(credit._outcome,credit._case,date,date,numeric,numeric)
@@ -292,6 +300,7 @@ INSERT INTO expected SELECT trim(l), '.......' FROM string_to_table($$
     credit._period_text(daterange)
     credit._periods(text,credit.region_code,text,date,date)
     credit._place(credit.region_code,text)
+    credit._protected_relations()
     credit._psi_combine(internal,internal)
     credit._psi_deserialize(bytea,internal)
     credit._psi_final(internal)
@@ -306,6 +315,7 @@ INSERT INTO expected SELECT trim(l), '.......' FROM string_to_table($$
     credit._rank_serialize(internal)
     credit._rank_transition(internal,double precision,boolean)
     credit._rating_guard()
+    credit._reachable_roles()
     credit._ratio(credit._figure,credit._figure,text)
     credit._refuse(bigint,bigint,jsonb,text,text,text)
     credit._refuse_change()
@@ -366,6 +376,7 @@ INSERT INTO expected VALUES
     ('table credit.batch',                  '.r....r'),
     ('table credit.refused_row',            '.c.....'),
     ('table credit._batch_seen',            '.......'),
+    ('table credit._installed',             '.......'),
     ('view credit.data_quality',            '.r...rr'),
     ('view credit.unknown_region',          '.r...rr'),
 -- The log: by its view.

@@ -152,7 +152,7 @@ SELECT captured.call(pg_catalog.replace(pg_catalog.replace(pg_catalog.replace(s,
     $$SELECT credit.add_cosignature(note) FROM credit.checkpoint_log$$, $$SELECT credit.remove_witness('witness.example/w1')$$,
     -- views
     $$SELECT count(*) FROM credit.audit_log$$, $$SELECT count(*) FROM credit.checkpoint_log$$, $$SELECT count(*) FROM credit.audit_witness$$, $$SELECT count(*) FROM credit.data_quality$$, $$SELECT count(*) FROM credit.unknown_region$$,
-    $$SELECT count(*) FROM credit.effective_target$$]) s;
+    $$SELECT count(*) FROM credit.effective_target$$, $$SELECT count(*) FROM credit.security_check()$$]) s;
 RESET search_path;
 RESET ROLE;
 
