@@ -295,8 +295,10 @@ pgcredit_decide(Request *r, HTAB *places)
 	Size		n = (Size) r->n_subjects * r->n_categories;
 
 	r->decisions = palloc_extended(n * sizeof(Decision), MCXT_ALLOC_HUGE | MCXT_ALLOC_ZERO);
+	/* What is wrong with the question is said of any subject, or ids could be tried out. */
 	for (Size k = 0; k < n; k++)
-		r->decisions[k].reason = REASON_UNKNOWN_SUBJECT;
+		r->decisions[k].reason = r->category_ids[k % r->n_categories] == 0 ?
+			REASON_UNKNOWN_CATEGORY : REASON_UNKNOWN_SUBJECT;
 
 	PushActiveSnapshot(GetLatestSnapshot());
 	if (r->n_subjects == 1)
