@@ -73,6 +73,10 @@ END
 $$;
 SELECT p, by_plan(p) FROM unnest('{enable_seqscan,enable_indexscan,enable_bitmapscan,enable_indexonlyscan}'::text[]) p;
 SELECT words('SELECT count(*) FROM credit.record WHERE subject_id = @S@', 8999999999) AS without_access;
+-- Known, see doc/reference/57_consent_check.md: of a category that is public by law every subject is granted, one that is
+-- not there is not.
+SELECT words(s, :s2) = words(s, 8999999999) AS known
+  FROM (SELECT 'SELECT granted FROM credit.open_access(ARRAY[@S@]::bigint[], ''pre_loan'', ''{administrative_penalty}'')') x(s);
 -- the same of a provider: another's record is as one that is not there
 RESET ROLE;
 SELECT min(record_id) AS theirs FROM credit.record WHERE subject_id = :s2 \gset

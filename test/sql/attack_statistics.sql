@@ -47,5 +47,22 @@ DEALLOCATE ALL;
 -- the same without any access open
 SELECT attempt(ARRAY['EXPLAIN (COSTS off) SELECT FROM credit.record WHERE status_reason =! ''x'''], false);
 SELECT attempt(ARRAY['SELECT most_common_vals FROM pg_stats WHERE tablename = ''record'''], false);
+-- Known, see doc/reference/57_consent_check.md: comparisons of numbers, dates and text are leakproof to the server, so its
+-- estimates tell frequent values of those columns; not of the payload, and never whose they are.
+CREATE FUNCTION estimate(condition text) RETURNS numeric LANGUAGE plpgsql AS $$
+DECLARE
+    plan json;
+BEGIN
+    EXECUTE 'EXPLAIN (FORMAT json) SELECT FROM credit.record WHERE ' || condition INTO plan;
+    RETURN plan -> 0 -> 'Plan' ->> 'Plan Rows';
+END
+$$;
+SELECT estimate($$status_reason = 'SECRET'$$) > estimate($$status_reason = 'nothing'$$) AS known_text,
+       estimate($$polarity = 'adverse'$$) > estimate($$polarity = 'positive'$$) AS known_polarity;
+SELECT estimate($$payload = '{"n": 1, "whose": "open", "amount": "1"}'$$) = estimate($$payload = '{}'$$)
+   AND estimate($$payload @> '{"whose": "SECRET"}'$$) = estimate($$payload @> '{"whose": "x"}'$$) AS payload_is_not,
+       estimate($$payload ->> 'whose' = 'SECRET'$$) > estimate($$payload ->> 'whose' = 'x'$$) AS known_where_extended_statistics_were_made;
+-- what a run counts is only told with access open
+SELECT attempt(ARRAY['EXPLAIN (ANALYZE, COSTS off, TIMING off, SUMMARY off) SELECT FROM credit.record'], false);
 \set ECHO none
 \i :end
