@@ -1,5 +1,6 @@
 -- ---------------------------------------------------------------------------
--- 99 the end of the script: the entry that says what was installed
+-- 99 the end of the script: what was installed, kept and recorded
 -- ---------------------------------------------------------------------------
 
+SELECT credit._note_definitions();
 SELECT credit._note_installed();

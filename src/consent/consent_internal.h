@@ -7,6 +7,7 @@
 
 #include "access/genam.h"
 #include "access/skey.h"
+#include "executor/execdesc.h"
 #include "executor/spi.h"
 #include "fmgr.h"
 #include "utils/array.h"
@@ -19,6 +20,7 @@
 #include "audit/audit.h"
 #include "consent/consent.h"
 #include "consent/grants.h"
+#include "core/compat.h"
 
 /* Why a (subject, category) pair is not granted; part of the log: append only. */
 typedef enum Reason
@@ -209,6 +211,8 @@ extern void pgcredit_self_record(const char *token, const char *kind, const char
 extern void pgcredit_guard_init(void);
 extern void pgcredit_guard_apply(const Request *request);
 extern bool pgcredit_guard_is_open(Oid role);
+extern bool pgcredit_guard_stands_in(QueryDesc *query);
+pg_noreturn extern void pgcredit_guard_refuse(void);
 extern bool pgcredit_grants_add_decisions(GrantSet *set, const Request *request, int s);
 
 /* workers.c */

@@ -482,8 +482,19 @@ pgcredit_decide(Request *r, HTAB *places, Snapshot snapshot)
 
 	if (r->decisions == NULL)
 		r->decisions = palloc_extended(n * sizeof(Decision), MCXT_ALLOC_HUGE);
+
+	/*
+	 * Of a subject that does not exist the same is said as of one that has given
+	 * no consent, or ids could be tried out: what is wrong with the question, and
+	 * that what is public by law may be seen, of which there is nothing.
+	 */
 	for (Size k = 0; k < n; k++)
-		r->decisions[k] = (Decision) {REASON_UNKNOWN_SUBJECT, 0, 0};
+	{
+		int			c = k % r->n_categories;
+
+		r->decisions[k] = (Decision) {r->category_ids[c] == 0 ? REASON_UNKNOWN_CATEGORY :
+			r->category_public[c] ? REASON_GRANTED : REASON_UNKNOWN_SUBJECT, 0, 0};
+	}
 
 	PushActiveSnapshot(snapshot);
 	if (r->n_subjects == 1)

@@ -20,7 +20,9 @@
 #include "executor/executor.h"
 #include "fmgr.h"
 #include "miscadmin.h"
+#include "nodes/nodeFuncs.h"
 #include "nodes/supportnodes.h"
+#include "utils/lsyscache.h"
 #include "utils/memutils.h"
 
 #include "consent/consent_internal.h"
@@ -164,6 +166,16 @@ pgcredit_guard_apply(const Request *request)
 	published = last_known = false;
 }
 
+void
+pgcredit_guard_refuse(void)
+{
+	ereport(ERROR,
+			(errcode(ERRCODE_PGCREDIT_ACCESS_NOT_OPEN),
+			 errmsg("no access is open for role \"%s\" in this transaction",
+					GetUserNameFromId(GetUserId(), true)),
+			 errhint("Call credit.open_access() in the same transaction first, or credit.read(), or set pgcredit.purpose.")));
+}
+
 /*
  * No set of this role's is at hand: in a parallel worker it is the leader's; else
  * the statement may open access by itself.  Returns false where plain.c answers.
@@ -182,11 +194,7 @@ find_set(void)
 	}
 	else if (pgcredit_plain_wanted())
 		return false;
-	ereport(ERROR,
-			(errcode(ERRCODE_PGCREDIT_ACCESS_NOT_OPEN),
-			 errmsg("no access is open for role \"%s\" in this transaction",
-					GetUserNameFromId(GetUserId(), true)),
-			 errhint("Call credit.open_access() in the same transaction first, or credit.read(), or set pgcredit.purpose.")));
+	pgcredit_guard_refuse();
 }
 
 /*
@@ -254,4 +262,69 @@ pgcredit_guard_support(PG_FUNCTION_ARGS)
 		PG_RETURN_POINTER(NULL);
 	((SupportRequestSelectivity *) request)->selectivity = 1.0;
 	PG_RETURN_POINTER(request);
+}
+
+/* ---------------------------------------------------------------------------
+ * Statements that will ask the guard
+ * ---------------------------------------------------------------------------
+ */
+
+static bool
+calls_guard(Node *node, void *context)
+{
+	if (node == NULL)
+		return false;
+	if (IsA(node, FuncExpr))
+	{
+		Oid			function = ((FuncExpr *) node)->funcid;
+
+		if (get_func_namespace(function) == *(Oid *) context)
+		{
+			char	   *name = get_func_name(function);
+
+			if (name && (strcmp(name, "guard") == 0 || strcmp(name, "_guard_masked") == 0))
+				return true;
+		}
+	}
+	return expression_tree_walker(node, calls_guard, context);
+}
+
+static bool
+plan_calls_guard(PlanState *state, void *context)
+{
+	if (state == NULL)
+		return false;
+	return calls_guard((Node *) state->plan->qual, context) ||
+		planstate_tree_walker(state, plan_calls_guard, context);
+}
+
+/*
+ * Will this query, which has been started, ask the guard if it meets a row?  That
+ * is told before it runs: whether it met any must not show by an error, or rows
+ * of subjects that nobody opened could be counted and their columns tried out by
+ * conditions that are looked up in an index before the guard is asked.
+ */
+bool
+pgcredit_guard_stands_in(QueryDesc *query)
+{
+	Oid			record;
+	Oid			schema;
+	ListCell   *lc;
+
+	if (query->planstate == NULL || superuser())
+		return false;
+	record = pgcredit_relation_oid("record", true);
+	if (!OidIsValid(record))
+		return false;
+	foreach(lc, query->plannedstmt->rtable)
+	{
+		RangeTblEntry *rte = lfirst_node(RangeTblEntry, lc);
+
+		if (rte->rtekind == RTE_RELATION && rte->relid == record)
+			break;
+	}
+	if (lc == NULL)
+		return false;
+	schema = pgcredit_schema_oid(true);
+	return plan_calls_guard(query->planstate, &schema);
 }

@@ -2,10 +2,10 @@
  * plain.c
  *		Plain SELECT: a statement opens access by itself.
  *
- * Where pgcredit.purpose is set and the transaction has opened nothing, the first
- * row that a statement meets opens access: an entry of what is intended, durable
- * before anything is shown (P1); then each subject is decided when its first row
- * is met, by the consents as they were when access was opened (P2).  At the end of
+ * Where pgcredit.purpose is set and the transaction has opened nothing, a
+ * statement that will ask the guard opens access when it begins to run: an entry
+ * of what is intended, durable before anything is shown (P1); then each subject is
+ * decided when its first row is met, by the consents as they were when access was opened (P2).  At the end of
  * the statement, also when it fails, an entry says of which subjects and
  * categories rows were given to the query, and how many subjects were withheld.
  *
@@ -304,6 +304,18 @@ pgcredit_plain_wanted(void)
 }
 
 /*
+ * Have access open for the current role.
+ */
+static void
+ensure_open(void)
+{
+	if (pgcredit_plain.role == GetUserId())
+		return;
+	pgcredit_plain_close();
+	open_access();
+}
+
+/*
  * May this row be given to the query?  Opens access if the statement has not, and
  * notes what is given.
  */
@@ -314,11 +326,7 @@ pgcredit_plain_guard(int64 subject_id, int category_id, DateADT dated, bool whol
 	const MetGrant *grant;
 	const Terms *terms;
 
-	if (pgcredit_plain.role != GetUserId())
-	{
-		pgcredit_plain_close();
-		open_access();
-	}
+	ensure_open();
 	subject = pgcredit_plain.last;
 	if (subject == NULL || subject->subject_id != subject_id)
 		subject = pgcredit_plain.last = meet(subject_id);
@@ -349,6 +357,26 @@ pgcredit_plain_guard(int64 subject_id, int category_id, DateADT dated, bool whol
  */
 
 /*
+ * A query was started that will ask the guard.  What may see nothing is told so
+ * now; access is opened when the statement runs, so that a cursor is checked by
+ * each FETCH, but where a query runs inside of another, or is only explained, at
+ * once.
+ */
+static void
+started_guarded(int eflags)
+{
+	if (pgcredit_guard_is_open(GetUserId()))
+		return;
+	if (!pgcredit_plain_wanted())
+		pgcredit_guard_refuse();
+	if (depth == 0 && (eflags & EXEC_FLAG_EXPLAIN_ONLY) == 0)
+		return;
+	ensure_open();
+	if (depth == 0)
+		pgcredit_plain_close();
+}
+
+/*
  * Workers cannot open access nor tell the leader what they were given, so such a
  * statement runs in one process, whatever its plan, which others may share.
  */
@@ -367,11 +395,15 @@ start_query(QueryDesc *query, int eflags)
 		prev_executor_start(query, eflags);
 	else
 		standard_ExecutorStart(query, eflags);
+	if (!IsParallelWorker() && pgcredit_guard_stands_in(query))
+		started_guarded(eflags);
 }
 
 static void
 run_query(PGCREDIT_RUN_PARAMETERS)
 {
+	if (depth == 0 && !IsParallelWorker() && pgcredit_plain_wanted() && pgcredit_guard_stands_in(query))
+		ensure_open();
 	depth++;
 	PG_TRY();
 	{

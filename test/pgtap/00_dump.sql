@@ -14,10 +14,10 @@ CREATE TEMP VIEW registered AS
 CREATE TEMP VIEW vocabulary AS
     SELECT unnest(ARRAY['credit.institution_kind', 'credit.subject_kind'])::regclass AS oid;
 
--- What the platform makes anew from what is dumped.
+-- What the platform makes anew from what is dumped, or at its installation.
 CREATE TEMP VIEW derived AS
     SELECT unnest(ARRAY['credit.audit_leaf', 'credit.audit_node', 'credit.audit_history', 'credit.audit_history_state',
-                        'credit.audit_descriptor', 'credit.audit_bulk', 'credit.category_view'])::regclass AS oid;
+                        'credit.audit_descriptor', 'credit.audit_bulk', 'credit.category_view', 'credit._installed'])::regclass AS oid;
 
 SELECT is_empty($$
     SELECT r.oid::regclass FROM rel r

@@ -216,9 +216,10 @@ $$, E'\n') l WHERE trim(l) <> '';
 INSERT INTO expected VALUES ('credit.tlog_proof(bigint,bytea)', '.XX...X'), ('credit.log_vkey()', '.XXXXXX');
 -- Is a consent what was signed: yes or no, and why; not the consent.
 INSERT INTO expected VALUES ('credit.verify_consent(bigint,bigint)', '..X...X');
--- Which key is in use; not the key.
+-- Which key is in use, not the key; what is set up wrong.
 INSERT INTO expected SELECT trim(l), '.X....X' FROM string_to_table($$
     credit.key_id()
+    credit.security_check()
 $$, E'\n') l WHERE trim(l) <> '';
 -- How the log is doing: what its views ask; they are the server's monitor's as well, see below.
 INSERT INTO expected SELECT trim(l), '.X....X' FROM string_to_table($$
@@ -294,6 +295,11 @@ INSERT INTO expected SELECT trim(l), '.......' FROM string_to_table($$
     credit._category_query(smallint,jsonb)
     credit._category_view_name(smallint,text)
     credit._check_base_kinds(text[])
+    credit._check_definitions()
+    credit._check_rights()
+    credit._check_roles()
+    credit._check_server()
+    credit._check_strangers()
     credit._check_definition(jsonb,boolean)
     credit._check_figure(text,credit.region_code,daterange,numeric,text,text)
     credit._check_signature(credit.consent,bigint,text,bytea)
@@ -311,6 +317,7 @@ INSERT INTO expected SELECT trim(l), '.......' FROM string_to_table($$
     credit._defined_target(jsonb)
     credit._definition(bigint)
     credit._drop_category_view(name)
+    credit._definitions()
     credit._difference(credit._figure,credit._figure)
     credit._difference_of(jsonb,jsonb)
     credit._effective(text)
@@ -350,6 +357,7 @@ INSERT INTO expected SELECT trim(l), '.......' FROM string_to_table($$
     credit._models_changed()
     credit._months(date,date)
     credit._next_piece(text,credit.region_code,text,date,date)
+    credit._note_definitions()
     credit._note_installed()
     credit._observe(text,credit.region_code,daterange,numeric,text,text,boolean)
     credit._on_path(credit._outcome,credit._case,date,date,numeric,numeric)
@@ -363,6 +371,7 @@ INSERT INTO expected SELECT trim(l), '.......' FROM string_to_table($$
     credit._place(credit.region_code,text)
     credit._platform_name()
     credit._platform_sign(bytea)
+    credit._protected_relations()
     credit._psi_combine(internal,internal)
     credit._psi_deserialize(bytea,internal)
     credit._psi_final(internal)
@@ -382,6 +391,7 @@ INSERT INTO expected SELECT trim(l), '.......' FROM string_to_table($$
     credit._region_level(text[])
     credit._region_of_path(text[])
     credit._region_path(credit.region_code)
+    credit._reachable_roles()
     credit._ratio(credit._figure,credit._figure,text)
     credit._read_statement(text,text)
     credit._refuse(bigint,bigint,jsonb,text,text,text)
@@ -499,6 +509,7 @@ INSERT INTO expected VALUES
     ('view credit.stat_consent',            '.r...r.'),
     ('view credit.stat_record',             '.r...r.'),
     ('view credit.stat_subject',            '.r...r.'),
+    ('table credit._installed',             '.......'),
 -- The log: by its view.
     ('table credit.audit_entry',            '.......'),
     ('table credit.audit_outbox',           '.......'),

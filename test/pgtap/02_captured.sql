@@ -196,7 +196,7 @@ SELECT captured.call(pg_catalog.replace(pg_catalog.replace(pg_catalog.replace(s,
     $$SELECT count(*) FROM credit.audit_log$$, $$SELECT count(*) FROM credit.checkpoint_log$$, $$SELECT count(*) FROM credit.audit_witness$$, $$SELECT count(*) FROM credit.data_quality$$, $$SELECT count(*) FROM credit.unknown_region$$,
     $$SELECT count(*) FROM credit.stat_record$$, $$SELECT count(*) FROM credit.stat_subject$$, $$SELECT count(*) FROM credit.stat_consent$$,
     $$SELECT count(*) FROM credit.stat_access$$, $$SELECT credit.set_minimum_cell(5)$$,
-    $$SELECT count(*) FROM credit.effective_target$$]) s;
+    $$SELECT count(*) FROM credit.effective_target$$, $$SELECT count(*) FROM credit.security_check()$$]) s;
 RESET search_path;
 RESET ROLE;
 

@@ -23,6 +23,7 @@ INSERT INTO unaudited VALUES
     ('credit.batch',                'course of a delivery; what it brought is recorded as writes of credit.record'),
     ('credit.refused_row',          'rows that did not go in'),
     ('credit.category_view',        'derived from credit.category, and its views are in the digest of the code'),
+    ('credit._installed',           'digests that the installation keeps, compared by credit.security_check'),
     ('credit._batch_seen',          'empty but while a delivery runs'),
     ('credit.observation_rejected', 'rows that did not go in');
 

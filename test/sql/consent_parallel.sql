@@ -59,7 +59,6 @@ SELECT count(*) FROM credit.record;
 ROLLBACK TO a;
 SET ROLE parallel_bank;
 SELECT count(*) FROM credit.record;
-COMMIT;
 -- The planner expects what it would without the guard.
 CREATE FUNCTION pg_temp.expected() RETURNS numeric LANGUAGE plpgsql AS $$
 DECLARE
@@ -73,6 +72,7 @@ SELECT pg_temp.expected() AS guarded \gset
 RESET ROLE;
 SELECT pg_temp.expected() = :guarded AS same;
 SET ROLE parallel_bank;
+COMMIT;
 -- The transaction is over, and so is what it opened.
 SELECT count(*) FROM credit.record;
 -- A statement that opens by itself runs in one process, with the plan that it has.

@@ -129,8 +129,10 @@ SELECT count(*) FROM credit.tax_payment WHERE pg_temp.spy(format('%s', subject_i
 COMMIT;
 SET client_min_messages = warning;
 -- The guard comes before a condition on a column of the payload: the filter's order is the order in which it is tried.
+SET pgcredit.purpose = 'pre_loan';
 SELECT views_filter('SELECT * FROM credit.tax_payment WHERE tax_type = ''x''');
 SELECT views_filter('SELECT * FROM credit.tax_payment WHERE pg_temp.spy(tax_type)');
+RESET pgcredit.purpose;
 RESET ROLE;
 SELECT bool_or(proleakproof) AS leakproof FROM pg_proc
  WHERE pronamespace = 'credit'::regnamespace AND (proname ~ '^_field_' OR proname IN ('_guard_masked', '_covered'));
