@@ -121,6 +121,22 @@ is($node->safe_psql('postgres', qq{SELECT (SELECT sum(count) FROM credit.audit_l
 	= (SELECT count(*) FROM credit.purpose WHERE code LIKE 'load%')}), 't', 'many writers: as many entries as rows that committed');
 log_is_whole($node, 'in the end');
 
+# More than the writer takes in a turn keeps its order over the turns; also with rows before them that are gone, and room
+# in which others come while the first are taken.
+foreach my $round (1, 2)
+{
+	my $note = qq{SELECT count(credit._audit_note(jsonb_build_object('kind', 'ordered', 'n', g))) FROM};
+
+	$psql->query_safe("BEGIN; $note generate_series(1, 3500) g; COMMIT; VACUUM credit.audit_outbox; $note generate_series(3501, 8000) g");
+	$node->poll_query_until('postgres', 'SELECT count(*) = 0 FROM credit.audit_outbox');
+	is($node->safe_psql('postgres', qq{
+		SELECT count(*), count(*) FILTER (WHERE n > before) FROM (
+		    SELECT (entry::jsonb ->> 'n')::int AS n, lag((entry::jsonb ->> 'n')::int, 1, 0) OVER (ORDER BY seq) AS before
+		      FROM credit.audit_entry WHERE seq > $seen AND entry LIKE '%"kind":"ordered"%') e}),
+		'8000|8000', "more than a turn's, round $round: each once, in order");
+	new_entries();
+}
+
 # The log analyzed and vacuumed again and again while it is written: that sends the writer's session news of the table in
 # the middle of a batch.
 my $maintain = PostgreSQL::Test::Utils::tempdir . '/maintain.sql';
