@@ -149,6 +149,23 @@ ok($maintenance->finish, 'the log was maintained');
 log_is_whole($node, 'maintained while written');
 new_entries();
 
+# What was written before an access was asked for has the lower number, also when the writer comes to both at once.
+my $reader = session($node, 'bank_a');
+my $writer = writer_pid($node);
+$reader->query_safe("SET pgcredit.audit_timeout = '60s'");
+kill('STOP', $writer) or die "kill: $!";
+$psql->query_safe(insert('before'));
+$reader->{stdin} .= open_sql(7) . "\n";
+$reader->{run}->pump_nb;
+$node->poll_query_until('postgres', q{SELECT count(*) = 1 FROM pg_stat_activity
+	WHERE state = 'active' AND wait_event_type = 'Extension' AND query LIKE '%open_access(7%' AND backend_type = 'client backend'});
+kill('CONT', $writer) or die "kill: $!";
+like($reader->query_safe('SELECT 1'), qr/^\d+\n1$/, 'the access is open');
+$reader->quit;
+is($node->safe_psql('postgres', qq{SELECT string_agg(kind, ' ' ORDER BY seq) FROM credit.audit_log WHERE seq > $seen AND kind IN ('write', 'access')}),
+	'write access', 'the write that was before the access is before it in the log');
+new_entries();
+
 # Consents say who granted what, one entry each, and only if it commits.
 my $portal = session($node, 'portal');
 $portal->query_safe(q{BEGIN; SELECT credit.grant_consent(41, 'bank_a', '{tax_payment}', '{pre_loan}', now(), now() + interval '1 day'); ROLLBACK});
