@@ -86,6 +86,7 @@ static int	my_slot = -1;
 static Gathering gathering;
 static const char *life = "start";	/* the writer's own entry that is due, or NULL */
 static bool started = false;	/* that of the start is written */
+static BlockNumber outbox_stopped_at = 0;	/* where the last turn left rows behind, or 0 */
 static char *settings = NULL;	/* in force when it last was, in TopMemoryContext */
 
 /* The batch whose readers are not answered yet; for the exit callback. */
@@ -135,27 +136,26 @@ by_id(const void *a, const void *b)
 }
 
 /*
- * Move the rows that committed transactions left in the outbox to the end of
- * the log, at most OUTBOX_AT_ONCE.  Returns whether some may be left.
+ * Read rows of the outbox in blocks [from, to) behind the n that there are, up to
+ * OUTBOX_AT_ONCE.  Not by a sequential scan, which may begin in the middle of a
+ * big table.
  */
-static bool
-drain_outbox(Log *log)
+static int
+read_outbox(Relation rel, BlockNumber from, BlockNumber to, OutboxRow *rows, int n)
 {
-	Relation	rel = table_open(pgcredit_relation_oid("audit_outbox", false),
-								 RowExclusiveLock);
-	TupleDesc	desc = RelationGetDescr(rel);
-	OutboxRow  *rows = palloc(OUTBOX_AT_ONCE * sizeof(OutboxRow));
-	int			n = 0;
-	TableScanDesc scan = table_beginscan(rel, GetActiveSnapshot(), 0, NULL);
 	TupleTableSlot *slot = table_slot_create(rel, NULL);
+	ItemPointerData first;
+	ItemPointerData last;
+	TableScanDesc scan;
 
-	while (n < OUTBOX_AT_ONCE && table_scan_getnextslot(scan, ForwardScanDirection, slot))
+	ItemPointerSet(&first, from, FirstOffsetNumber);
+	ItemPointerSet(&last, to - 1, MaxOffsetNumber);
+	scan = table_beginscan_tidrange(rel, GetActiveSnapshot(), &first, &last);
+	while (n < OUTBOX_AT_ONCE && table_scan_getnextslot_tidrange(scan, ForwardScanDirection, slot))
 	{
 		OutboxRow  *row = &rows[n++];
 
 		slot_getallattrs(slot);
-		if (desc->natts != OUTBOX_NATTS)
-			elog(ERROR, "unexpected columns in credit.audit_outbox");
 		row->id = DatumGetInt64(slot->tts_values[OUTBOX_ID]);
 		row->prefix = TextDatumGetCString(slot->tts_values[OUTBOX_PREFIX]);
 		row->suffix = TextDatumGetCString(slot->tts_values[OUTBOX_SUFFIX]);
@@ -163,6 +163,33 @@ drain_outbox(Log *log)
 	}
 	ExecDropSingleTupleTableSlot(slot);
 	table_endscan(scan);
+	return n;
+}
+
+/*
+ * Move the rows that committed transactions left in the outbox to the end of
+ * the log, at most OUTBOX_AT_ONCE.  Returns whether some may be left; the next
+ * call then begins where this one stopped, so that what many turns take away is
+ * not read again by each.
+ */
+static bool
+drain_outbox(Log *log)
+{
+	Relation	rel = table_open(pgcredit_relation_oid("audit_outbox", false),
+								 RowExclusiveLock);
+	OutboxRow  *rows = palloc(OUTBOX_AT_ONCE * sizeof(OutboxRow));
+	BlockNumber from = outbox_stopped_at;
+	int			n;
+
+	if (RelationGetDescr(rel)->natts != OUTBOX_NATTS)
+		elog(ERROR, "unexpected columns in credit.audit_outbox");
+	outbox_stopped_at = 0;
+	n = read_outbox(rel, from, InvalidBlockNumber, rows, 0);
+	/* rows may have come into room before it since */
+	if (n < OUTBOX_AT_ONCE && from > 0)
+		n = read_outbox(rel, 0, from, rows, n);
+	else if (n == OUTBOX_AT_ONCE)
+		outbox_stopped_at = ItemPointerGetBlockNumber(&rows[n - 1].tid);
 
 	qsort(rows, n, sizeof(OutboxRow), by_id);
 	for (int k = 0; k < n; k++)
@@ -335,6 +362,7 @@ try_write_batch(const char *own, bool outbox, bool *more_left)
 		AbortCurrentTransaction();
 		FlushErrorState();
 		pgcredit_log_forget();
+		outbox_stopped_at = 0;
 		RESUME_INTERRUPTS();
 	}
 	PG_END_TRY();

@@ -1,5 +1,6 @@
-# Without preloading: the extension can be created and what needs no writer works, a read is refused and says what to do,
-# writes keep their entries, which are in the log once after the server has been restarted with the library.
+# Without preloading, and without a key. Not preloaded, the extension can be created and what needs no writer works, a read
+# is refused and says what to do, writes keep their entries, which are in the log once after the server has been restarted
+# with the library.
 
 use strict;
 use warnings;
@@ -41,6 +42,18 @@ is($node->safe_psql('postgres', q{SELECT count(DISTINCT consents) FROM credit.au
 	'40', 'all consents are');
 is($node->safe_psql('postgres', read_sql(1), extra_params => [ '-U', 'bank_a' ]), '1|tax_payment', 'a row');
 is(accesses_of($node, 1), 1, 'and its entry');
+
+# Preloaded without a key: nothing is shown that could not be signed.
+$node->append_conf('postgresql.conf', "pgcredit.key_file = ''");
+$node->restart;
+wait_for_writer($node);
+foreach my $sql (open_sql(1), read_sql(1), read_sql(45))
+{
+	($state) = fails_with($node, 'postgres', 'bank_a', $sql);
+	is($state, 'PC201', 'no key: refused');
+}
+is(accesses_of($node, 1), 1, 'no key: no entry');
+is($node->safe_psql('postgres', q{SELECT count(*) FROM credit.audit_log WHERE kind = 'refusal'}), '0', 'nor one of a refusal');
 
 # Preloaded once, then no more: refused again, not unrecorded.
 $node->append_conf('postgresql.conf', "shared_preload_libraries = ''");

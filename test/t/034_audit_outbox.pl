@@ -121,6 +121,22 @@ is($node->safe_psql('postgres', qq{SELECT (SELECT sum(count) FROM credit.audit_l
 	= (SELECT count(*) FROM credit.purpose WHERE code LIKE 'load%')}), 't', 'many writers: as many entries as rows that committed');
 log_is_whole($node, 'in the end');
 
+# More than the writer takes in a turn keeps its order over the turns; also with rows before them that are gone, and room
+# in which others come while the first are taken.
+foreach my $round (1, 2)
+{
+	my $note = qq{SELECT count(credit._audit_note(jsonb_build_object('kind', 'ordered', 'n', g))) FROM};
+
+	$psql->query_safe("BEGIN; $note generate_series(1, 3500) g; COMMIT; VACUUM credit.audit_outbox; $note generate_series(3501, 8000) g");
+	$node->poll_query_until('postgres', 'SELECT count(*) = 0 FROM credit.audit_outbox');
+	is($node->safe_psql('postgres', qq{
+		SELECT count(*), count(*) FILTER (WHERE n > before) FROM (
+		    SELECT (entry::jsonb ->> 'n')::int AS n, lag((entry::jsonb ->> 'n')::int, 1, 0) OVER (ORDER BY seq) AS before
+		      FROM credit.audit_entry WHERE seq > $seen AND entry LIKE '%"kind":"ordered"%') e}),
+		'8000|8000', "more than a turn's, round $round: each once, in order");
+	new_entries();
+}
+
 # The log analyzed and vacuumed again and again while it is written: that sends the writer's session news of the table in
 # the middle of a batch.
 my $maintain = PostgreSQL::Test::Utils::tempdir . '/maintain.sql';
@@ -131,6 +147,23 @@ my $maintenance = IPC::Run::start([ 'psql', '-Xq', '-d', $node->connstr('postgre
 $node->command_ok([ 'pgbench', '-n', '-c', '2', '-t', '400', '-f', $single, 'postgres' ], 'writes while the log is maintained');
 ok($maintenance->finish, 'the log was maintained');
 log_is_whole($node, 'maintained while written');
+new_entries();
+
+# What was written before an access was asked for has the lower number, also when the writer comes to both at once.
+my $reader = session($node, 'bank_a');
+my $writer = writer_pid($node);
+$reader->query_safe("SET pgcredit.audit_timeout = '60s'");
+kill('STOP', $writer) or die "kill: $!";
+$psql->query_safe(insert('before'));
+$reader->{stdin} .= open_sql(7) . "\n";
+$reader->{run}->pump_nb;
+$node->poll_query_until('postgres', q{SELECT count(*) = 1 FROM pg_stat_activity
+	WHERE state = 'active' AND wait_event_type = 'Extension' AND query LIKE '%open_access(7%' AND backend_type = 'client backend'});
+kill('CONT', $writer) or die "kill: $!";
+like($reader->query_safe('SELECT 1'), qr/^\d+\n1$/, 'the access is open');
+$reader->quit;
+is($node->safe_psql('postgres', qq{SELECT string_agg(kind, ' ' ORDER BY seq) FROM credit.audit_log WHERE seq > $seen AND kind IN ('write', 'access')}),
+	'write access', 'the write that was before the access is before it in the log');
 new_entries();
 
 # Consents say who granted what, one entry each, and only if it commits.

@@ -233,6 +233,15 @@ is(kept_from(), 1, 'entries that somebody has bent are kept');
 is(one('SELECT failure_sqlstate, notary_failures > 0 FROM credit.stat_audit'), 'XX001|t', 'and the failure shows');
 set('pgcredit.audit_retention' => '0');
 one(q{DO $$BEGIN PERFORM set_config('session_replication_role', 'replica', false); END$$; UPDATE credit.audit_entry SET entry = replace(entry, 'nota', 'note') WHERE seq = 700});
+# A hash that somebody has bent would be all that is left of its entry.
+my $bend_hash = q{DO $$BEGIN PERFORM set_config('session_replication_role', 'replica', false); END$$;
+	UPDATE credit.audit_leaf SET hashes = set_byte(hashes, 7, get_byte(hashes, 7) # 1) WHERE n = 3};
+one($bend_hash);
+set('pgcredit.audit_retention' => '1s');
+turns();
+is(kept_from(), 1, 'entries whose hash somebody has bent are kept');
+set('pgcredit.audit_retention' => '0');
+one($bend_hash);
 one(q{CREATE TABLE gone AS SELECT * FROM credit.audit_entry WHERE seq <= 256;
 	DO $$BEGIN PERFORM set_config('session_replication_role', 'replica', false); END$$; DELETE FROM credit.audit_entry WHERE seq <= 256});
 set('pgcredit.audit_retention' => '1s');

@@ -248,6 +248,17 @@ $note = checkpoint();
 ok(wait_for(sub { -e "$tmp/sync" && read_bytes("$tmp/sync") eq $note }), 'synchronous: given out');
 $seq = grow($node);
 $standby->stop;
+# nor when the notary is told to go while it waits for the standby to have the checkpoint
+my $asker = session($node, 'postgres');
+my $notary = notary_pid($node);
+$asker->query_safe("SET pgcredit.audit_timeout = '6s'");
+$asker->{stdin} .= "SELECT credit.checkpoint() IS NULL;\n";
+$asker->{run}->pump_nb;
+$node->poll_query_until('postgres', qq{SELECT wait_event = 'SyncRep' FROM pg_stat_activity WHERE pid = $notary});
+$node->safe_psql('postgres', "SELECT pg_terminate_backend($notary)");
+my ($row, $answer) = ask($asker, 'SELECT 1');
+is("$row $answer", '1 PC001', 'the notary was ended while it waits for the standby: no checkpoint');
+$asker->quit;
 is((fails_with($node, 'postgres', 'postgres', "SET pgcredit.audit_timeout = '1s'; SELECT credit.checkpoint()"))[0], 'PC002', 'the standby is away: no checkpoint');
 # a commit that was cut short stands in the table, and is no more replicated than before
 kill 'KILL', notary_pid($node);
