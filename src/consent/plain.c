@@ -5,9 +5,10 @@
  * Where pgcredit.purpose is set and the transaction has opened nothing, a
  * statement that will ask the guard opens access when it begins to run: an entry
  * of what is intended, durable before anything is shown (P1); then each subject is
- * decided when its first row is met, by the consents as they were when access was opened (P2).  At the end of
- * the statement, also when it fails, an entry says of which subjects and
- * categories rows were given to the query, and how many subjects were withheld.
+ * decided when its first row is met, by the consents as they were when access was
+ * opened (P2).  At the end of the statement, also when it fails, an entry says of
+ * which subjects and categories rows were given to the query, and how many
+ * subjects were withheld.
  *
  * A consent that is counted is used when the first row that needs it is met, by an
  * access of its own, which the writer decides.
@@ -357,16 +358,14 @@ pgcredit_plain_guard(int64 subject_id, int category_id, DateADT dated, bool whol
  */
 
 /*
- * A query was started that will ask the guard.  What may see nothing is told so
- * now; access is opened when the statement runs, so that a cursor is checked by
- * each FETCH, but where a query runs inside of another, or is only explained, at
- * once.
+ * A query was started that will ask the guard, and nothing is open by name.  Who
+ * may see nothing is told so now; access is opened when the statement runs, so
+ * that a cursor is checked by each FETCH, but where a query runs inside of
+ * another, or is only explained, at once.
  */
 static void
 started_guarded(int eflags)
 {
-	if (pgcredit_guard_is_open(GetUserId()))
-		return;
 	if (!pgcredit_plain_wanted())
 		pgcredit_guard_refuse();
 	if (depth == 0 && (eflags & EXEC_FLAG_EXPLAIN_ONLY) == 0)
@@ -395,7 +394,7 @@ start_query(QueryDesc *query, int eflags)
 		prev_executor_start(query, eflags);
 	else
 		standard_ExecutorStart(query, eflags);
-	if (!IsParallelWorker() && pgcredit_guard_stands_in(query))
+	if (!IsParallelWorker() && !pgcredit_guard_is_open(GetUserId()) && pgcredit_guard_stands_in(query))
 		started_guarded(eflags);
 }
 
