@@ -126,13 +126,13 @@ ROLLBACK;
 BEGIN;
 SET LOCAL session_replication_role = replica;
 UPDATE credit.audit_entry SET entry = regexp_replace(entry, '"kind":"[a-z]+"', '"kind":{"recorded":"x","seq":300}') WHERE seq = 300;
-SELECT ok, wrong_seq, problem, detail FROM credit.verify_log();
+SELECT ok, wrong_seq, problem, regexp_replace(detail, ' Nor are .*', '') AS detail FROM credit.verify_log();
 ROLLBACK;
 BEGIN;
 SET LOCAL session_replication_role = replica;
 ALTER TABLE credit.audit_entry ALTER entry DROP NOT NULL;
 UPDATE credit.audit_entry SET entry = NULL WHERE seq = 300;
-SELECT ok, wrong_seq, problem, detail FROM credit.verify_log();
+SELECT ok, wrong_seq, problem, regexp_replace(detail, ' Nor are .*', '') AS detail FROM credit.verify_log();
 ROLLBACK;
 -- A verification does not see what commits while it runs, and can be read only.
 BEGIN ISOLATION LEVEL SERIALIZABLE READ ONLY;
