@@ -281,5 +281,31 @@ is(writer_pid($node), $old, 'from the same writer');
 $reader->quit;
 $locker->quit;
 log_is_whole($node, 'in the end');
+
+# When nothing could be recorded shows in the log: the writer's starts and orderly stops, and a reload that changed a setting.
+sub life_since
+{
+	my ($seq) = @_;
+
+	return $node->safe_psql('postgres', qq{SELECT string_agg(operation, ' ' ORDER BY seq) FROM credit.audit_log
+		WHERE seq > $seq AND kind = 'writer'});
+}
+my $newest = 'SELECT max(seq) FROM credit.audit_log';
+my $from = $node->safe_psql('postgres', $newest);
+$node->restart;
+log_is_whole($node, 'after a stop');
+is(life_since($from), 'stop start', 'a stop and a start');
+$from = $node->safe_psql('postgres', $newest);
+$node->stop('immediate');
+$node->start;
+log_is_whole($node, 'after a crash');
+is(life_since($from), 'start', 'a crash: a start without a stop before it');
+$from = $node->safe_psql('postgres', $newest);
+$node->reload;
+$node->safe_psql('postgres', open_sql(6), extra_params => [ '-U', 'bank_a' ]);
+$node->append_conf('postgresql.conf', "pgcredit.audit_timeout = 4s\n");
+$node->reload;
+ok($node->poll_query_until('postgres', qq{SELECT count(*) = 1 FROM credit.audit_log WHERE seq > $from AND kind = 'writer'}), 'a reload that changed a setting');
+is(life_since($from), 'reload', 'and none that did not');
 $node->stop;
 done_testing();
