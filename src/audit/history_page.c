@@ -353,6 +353,12 @@ take_bulk(HistoryPage *page, int64 after, int64 before)
 	Seek		seek;
 	HeapTuple	tuple;
 
+	/* most logs have none; an empty index would be read to see that */
+	if (RelationGetNumberOfBlocks(rel) == 0)
+	{
+		table_close(rel, NoLock);
+		return;
+	}
 	ScanKeyInit(&keys[0], BULK_SEQ, BTGreaterStrategyNumber, F_INT8GT, Int64GetDatum(after));
 	ScanKeyInit(&keys[1], BULK_SEQ, BTLessStrategyNumber, F_INT8LT, Int64GetDatum(before));
 	pgcredit_seek_begin(&seek, rel, "audit_bulk_pkey", 2, keys, page->snapshot);
