@@ -166,6 +166,9 @@ pgcredit_guard_apply(const Request *request)
 	published = last_known = false;
 }
 
+/*
+ * Raise PC120.
+ */
 void
 pgcredit_guard_refuse(void)
 {
@@ -177,8 +180,8 @@ pgcredit_guard_refuse(void)
 }
 
 /*
- * No set of this role's is at hand: in a parallel worker it is the leader's; else
- * the statement may open access by itself.  Returns false where plain.c answers.
+ * No set of this role's is at hand: in a parallel worker it is the leader's.
+ * Returns false when there is none, and plain.c answers.
  */
 static bool
 find_set(void)
@@ -192,18 +195,12 @@ find_set(void)
 			return true;
 		}
 	}
-	else if (pgcredit_plain_wanted())
-		return false;
-	pgcredit_guard_refuse();
+	return false;
 }
 
 /*
  * May the current role see a row of this subject, category and day now?  "whole":
  * with all its fields, also those above its clearance.
- *
- * Raises PC120 when the role has opened no access in this transaction and has
- * set no purpose: a query that forgot to is told so and does not look like one
- * without rows.
  */
 static inline bool
 is_granted(FunctionCallInfo fcinfo, bool whole)
@@ -299,10 +296,7 @@ plan_calls_guard(PlanState *state, void *context)
 }
 
 /*
- * Will this query, which has been started, ask the guard if it meets a row?  That
- * is told before it runs: whether it met any must not show by an error, or rows
- * of subjects that nobody opened could be counted and their columns tried out by
- * conditions that are looked up in an index before the guard is asked.
+ * Will this query, which has been started, ask the guard if it meets a row?
  */
 bool
 pgcredit_guard_stands_in(QueryDesc *query)

@@ -46,6 +46,8 @@
 #define MET_MOST 4096
 
 static char *purpose_setting = NULL;
+static int	closed_queries = 0; /* that run and may ask the guard before anything is open */
+static bool asked_closed = false;	/* the guard was asked then */
 static int	depth = 0;			/* of running queries */
 
 static ExecutorStart_hook_type prev_executor_start = NULL;
@@ -317,8 +319,8 @@ ensure_open(void)
 }
 
 /*
- * May this row be given to the query?  Opens access if the statement has not, and
- * notes what is given.
+ * May this row be given to the query, with nothing open by name?  Notes what is
+ * given.
  */
 bool
 pgcredit_plain_guard(int64 subject_id, int category_id, DateADT dated, bool whole)
@@ -327,6 +329,14 @@ pgcredit_plain_guard(int64 subject_id, int category_id, DateADT dated, bool whol
 	const MetGrant *grant;
 	const Terms *terms;
 
+	if (IsParallelWorker() || !pgcredit_plain_wanted())
+	{
+		/* told at the end of the query, whatever it met; there may be none */
+		if (closed_queries == 0 && !IsParallelWorker())
+			pgcredit_guard_refuse();
+		asked_closed = true;
+		return false;
+	}
 	ensure_open();
 	subject = pgcredit_plain.last;
 	if (subject == NULL || subject->subject_id != subject_id)
@@ -358,21 +368,39 @@ pgcredit_plain_guard(int64 subject_id, int category_id, DateADT dated, bool whol
  */
 
 /*
- * A query was started that will ask the guard, and nothing is open by name.  Who
- * may see nothing is told so now; access is opened when the statement runs, so
- * that a cursor is checked by each FETCH, but where a query runs inside of
- * another, or is only explained, at once.
+ * A query was started that will ask the guard, and nothing is open by name.  With
+ * a purpose access is opened when it runs, so that a cursor is checked by each
+ * FETCH, but where it runs inside of another, or is only explained, at once.
  */
 static void
 started_guarded(int eflags)
 {
+	bool		explained = (eflags & EXEC_FLAG_EXPLAIN_ONLY) != 0;
+
 	if (!pgcredit_plain_wanted())
-		pgcredit_guard_refuse();
-	if (depth == 0 && (eflags & EXEC_FLAG_EXPLAIN_ONLY) == 0)
+	{
+		if (explained)
+			pgcredit_guard_refuse();
+		return;
+	}
+	if (depth == 0 && !explained)
 		return;
 	ensure_open();
 	if (depth == 0)
 		pgcredit_plain_close();
+}
+
+/*
+ * A query ran that would ask the guard, and began with nothing open.  It may have
+ * opened access itself; else it is told so, also if it met no row: whether it did
+ * must not show, or rows of others could be counted, and their columns tried out
+ * by conditions that are looked up in an index before the guard is asked.
+ */
+static void
+ran_closed(void)
+{
+	if (!pgcredit_guard_is_open(GetUserId()) || asked_closed)
+		pgcredit_guard_refuse();
 }
 
 /*
@@ -401,19 +429,36 @@ start_query(QueryDesc *query, int eflags)
 static void
 run_query(PGCREDIT_RUN_PARAMETERS)
 {
-	if (depth == 0 && !IsParallelWorker() && pgcredit_plain_wanted() && pgcredit_guard_stands_in(query))
+	bool		guarded = !IsParallelWorker() && !pgcredit_guard_is_open(GetUserId()) &&
+		pgcredit_guard_stands_in(query);
+	bool		closed = guarded && !pgcredit_plain_wanted();
+	bool		asked_before = asked_closed;
+
+	if (guarded && !closed && depth == 0)
 		ensure_open();
 	depth++;
+	if (closed)
+	{
+		closed_queries++;
+		asked_closed = false;
+	}
 	PG_TRY();
 	{
 		if (prev_executor_run)
 			prev_executor_run(PGCREDIT_RUN_ARGUMENTS);
 		else
 			standard_ExecutorRun(PGCREDIT_RUN_ARGUMENTS);
+		if (closed)
+			ran_closed();
 	}
 	PG_FINALLY();
 	{
 		depth--;
+		if (closed)
+		{
+			closed_queries--;
+			asked_closed = asked_before;
+		}
 	}
 	PG_END_TRY();
 	if (depth == 0)
@@ -450,7 +495,7 @@ end_of_transaction(XactEvent event, void *arg)
 			pgcredit_plain_close();
 			break;
 		case XACT_EVENT_ABORT:
-			depth = 0;
+			depth = closed_queries = 0;
 			pgcredit_plain_abandon();
 			break;
 		default:
