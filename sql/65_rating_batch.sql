@@ -293,6 +293,11 @@ BEGIN
             COALESCE(batch_size, 10000), COALESCE(skip_unchanged, false), COALESCE(without_disputed, false), kinds,
             credit.calling_role()::text)
     RETURNING r.run_id, r.source, false, r.batch_size INTO run, reads, planned, size;
+    IF reads IS NULL THEN
+        -- says at once when the model reads what is no indicator
+        PERFORM credit._rate_by_indicators(run, credit._published_model(model), '{}', true, r.as_of, false)
+           FROM credit.rating_run r WHERE r.run_id = run;
+    END IF;
 END
 $$;
 

@@ -282,10 +282,7 @@ pgcredit_rate_all(PG_FUNCTION_ARGS)
 		elog(ERROR, "SPI_connect failed");
 	open_run(fcinfo, &run);
 	if (!run.planned)
-	{
-		SPI_commit();
 		plan_run(&run);
-	}
 	SPI_commit();
 	work(&run, workers);
 	(void) close_run(&run);
