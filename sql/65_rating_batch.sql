@@ -4,7 +4,7 @@
 -- credit.rate_all runs as its caller: it alone reads the caller's table, and hands whole rows, never scores, to functions
 -- that run as the owner. A batch is one transaction with its row in credit.rating_batch, so it is done or not.
 --
--- Lock order: a row of credit.rating_batch or rows of credit.rating_mark (both SKIP LOCKED), then ratings.
+-- Lock order: a row of credit.rating_batch or rows of credit.rating_mark (both SKIP LOCKED), then subjects by number.
 
 CREATE INDEX rating_model_idx ON credit.rating (subject_id, model_id, rating_id);
 
@@ -202,7 +202,8 @@ BEGIN
 END
 $$;
 
--- Rate subjects by indicators. Subjects in ascending order.
+-- Rate subjects by indicators. Subjects in ascending order. Their rows are locked before anything is read: who rates one of
+-- them at the same time reads after this one's commit, so the newest rating is never the one of older records.
 CREATE FUNCTION credit._rate_by_indicators(run_id bigint, model_id bigint, subjects bigint[], skip boolean, as_of date,
                                            without_disputed boolean, OUT rated integer, OUT failed integer)
     LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $$
@@ -226,6 +227,7 @@ BEGIN
         RAISE EXCEPTION 'model "%" reads what is no indicator: %', named, missing
             USING ERRCODE = 'PC424', HINT = 'Register it with credit.register_indicator, or rate the rows of a table.';
     END IF;
+    PERFORM FROM credit.subject s WHERE s.subject_id = ANY (subjects) ORDER BY s.subject_id FOR NO KEY UPDATE;
     SELECT COALESCE(jsonb_agg(o.row), '[]') INTO rows
       FROM (SELECT jsonb_object_agg(i.code, v.value) || jsonb_build_object('subject_id', v.subject_id) AS row
               FROM credit._compute_indicators(inputs, subjects, as_of, without_disputed, at) v
