@@ -76,10 +76,11 @@ CREATE TABLE credit.rating_dynamic (
 );
 COMMENT ON TABLE credit.rating_dynamic IS 'models by whose newest version a subject is rated anew when something about it changes (动态评级)';
 
--- Only grows and is emptied by the worker: two transactions that mark one subject do not meet.
+-- Only grows and is emptied by the worker: two transactions that mark one subject do not meet. Numbers from a sequence could
+-- meet those of a dump while it is restored, since the records that come in are marked.
 CREATE TABLE credit.rating_mark (
     subject_id bigint NOT NULL,
-    mark_id bigint GENERATED ALWAYS AS IDENTITY,
+    mark_id uuid NOT NULL DEFAULT gen_random_uuid(),
     marked_at timestamptz NOT NULL DEFAULT clock_timestamp(),
     PRIMARY KEY (subject_id, mark_id)
 );
@@ -130,7 +131,6 @@ SELECT pg_catalog.pg_extension_config_dump('credit.rating_failure_failure_id_seq
 SELECT pg_catalog.pg_extension_config_dump('credit.rating_basis', '');
 SELECT pg_catalog.pg_extension_config_dump('credit.rating_dynamic', '');
 SELECT pg_catalog.pg_extension_config_dump('credit.rating_mark', '');
-SELECT pg_catalog.pg_extension_config_dump('credit.rating_mark_mark_id_seq', '');
 SELECT pg_catalog.pg_extension_config_dump('credit.grade_notice_rule', '');
 SELECT pg_catalog.pg_extension_config_dump('credit.grade_notice', '');
 SELECT pg_catalog.pg_extension_config_dump('credit.grade_notice_notice_id_seq', '');
@@ -635,7 +635,7 @@ COMMENT ON FUNCTION credit.set_grade_notice(text, text, text[]) IS
     'say which category and purposes of a consent let an institution know that a grade changed; category NULL: nobody (设置等级变更通知)';
 
 -- For each new rating whose grade is not that of the one before: a notice to each institution with a live consent. What it
--- may still see is decided when it looks, by the guard.
+-- may still see is decided when it looks, by the guard. A rating older than its transaction comes out of a dump.
 CREATE FUNCTION credit._notice_grades() RETURNS trigger
     LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
 DECLARE
@@ -657,7 +657,7 @@ BEGIN
                                                        ORDER BY t.rating_id DESC LIMIT 1) o
                                   WHERE k.name = m.name
                                   ORDER BY o.rating_id DESC LIMIT 1) p
-             WHERE p.grade IS DISTINCT FROM n.grade
+             WHERE p.grade IS DISTINCT FROM n.grade AND n.rated_at >= now()
         ), noticed AS (
             INSERT INTO credit.grade_notice AS t (subject_id, institution_id, category_id, model, rating_id, grade, previous_grade, rated_on)
             SELECT DISTINCT c.subject_id, s.institution_id, c.category_id, c.name, c.rating_id, c.grade, c.previous,
@@ -719,21 +719,23 @@ COMMENT ON FUNCTION credit.grade_notices(text, bigint, integer) IS
 
 -- terms -----------------------------------------------------------------------
 
--- Along the grades of the newest version, from best to worst, limits never rise and rates never fall.
+-- Along the grades of the newest version, from best to worst, limits never rise and rates never fall. Of a model without
+-- grades nothing is said: a dump brings them later.
 CREATE FUNCTION credit._check_terms() RETURNS trigger
     LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
 DECLARE
     fault record;
 BEGIN
     SELECT f.* INTO fault FROM (
-        SELECT t.model, t.product, t.grade, t.credit_limit, t.annual_rate, b.low, b.ordinal,
+        SELECT v.model_id, t.model, t.product, t.grade, t.credit_limit, t.annual_rate, b.low, b.ordinal,
                lag(t.grade) OVER w AS better, lag(t.credit_limit) OVER w AS better_limit, lag(t.annual_rate) OVER w AS better_rate
           FROM credit.grade_terms t
           LEFT JOIN LATERAL (SELECT m.model_id FROM credit.model m WHERE m.name = t.model AND m.status <> 'draft'
                               ORDER BY m.version DESC LIMIT 1) v ON true
           LEFT JOIN credit.grade_band b ON b.model_id = v.model_id AND b.grade = t.grade
         WINDOW w AS (PARTITION BY t.model, t.product ORDER BY b.high DESC NULLS FIRST, b.low DESC)) f
-     WHERE f.ordinal IS NULL OR f.credit_limit > f.better_limit OR f.annual_rate < f.better_rate
+     WHERE f.ordinal IS NULL AND EXISTS (SELECT FROM credit.grade_band e WHERE e.model_id = f.model_id)
+        OR f.credit_limit > f.better_limit OR f.annual_rate < f.better_rate
      ORDER BY f.model, f.product, f.ordinal LIMIT 1;
     IF FOUND THEN
         RAISE EXCEPTION 'terms of product "%" by model "%" do not follow its grades', fault.product, fault.model
@@ -755,6 +757,10 @@ CREATE FUNCTION credit.set_grade_terms(model text, product text, terms jsonb) RE
 DECLARE
     n integer;
 BEGIN
+    IF NOT EXISTS (SELECT FROM credit.model m JOIN credit.grade_band b ON b.model_id = m.model_id
+                    WHERE m.name = set_grade_terms.model AND m.status <> 'draft') THEN
+        RAISE EXCEPTION 'there is no published model "%" with grades', set_grade_terms.model USING ERRCODE = 'undefined_object';
+    END IF;
     -- one statement, so that the check sees the new terms whole
     WITH given AS (
         SELECT g.key AS grade, (g.value ->> 'limit')::numeric AS credit_limit, (g.value ->> 'rate')::numeric AS annual_rate
@@ -828,6 +834,6 @@ GRANT EXECUTE ON FUNCTION credit.grade_notices(text, bigint, integer), credit._g
 GRANT EXECUTE ON FUNCTION credit.calling_institution() TO credit_institution;
 GRANT SELECT ON credit.grade_notice TO credit_institution;
 GRANT SELECT ON credit.grade_terms TO credit_operator, credit_institution, credit_analyst, credit_auditor;
-GRANT SELECT ON credit.grade_notice_rule, credit.rating_dynamic, credit.stat_progress_rating, credit.rating_run, credit.rating_batch
+GRANT SELECT ON credit.grade_notice_rule, credit.rating_dynamic, credit.stat_progress_rating, credit.rating_run
     TO credit_operator, credit_auditor;
-GRANT SELECT ON credit.rating_failure, credit.rating_basis, credit.rating_mark TO credit_operator;
+GRANT SELECT ON credit.rating_batch, credit.rating_failure, credit.rating_basis, credit.rating_mark TO credit_operator;

@@ -23,6 +23,9 @@ INSERT INTO unaudited VALUES
     ('credit.batch',                'course of a delivery; what it brought is recorded as writes of credit.record'),
     ('credit.refused_row',          'rows that did not go in'),
     ('credit._batch_seen',          'empty but while a delivery runs'),
+    ('credit.rating_batch',         'course of a run; what it brought is recorded as writes of credit.rating'),
+    ('credit.rating_failure',       'likewise, of subjects that could not be rated'),
+    ('credit.rating_mark',          'work that is due; the change that marked and the rating are recorded'),
     ('credit.observation_rejected', 'rows that did not go in');
 
 CREATE TEMP VIEW tab AS

@@ -106,6 +106,7 @@ SELECT credit.set_grade_terms('tax', 'loan', '{"A": {"limit": 500000, "rate": 0.
 SELECT credit.set_grade_terms('tax', 'loan', '{"A": {"limit": 100, "rate": 0.035}, "B": {"limit": 200, "rate": 0.045}}');
 SELECT credit.set_grade_terms('tax', 'loan', '{"A": {"limit": 300, "rate": 0.05}, "B": {"limit": 200, "rate": 0.045}}');
 SELECT credit.set_grade_terms('tax', 'loan', '{"D": {"limit": 300, "rate": 0.05}}');
+SELECT credit.set_grade_terms('nothing', 'loan', '{"A": {"limit": 300, "rate": 0.05}}');
 UPDATE credit.grade_terms SET credit_limit = 600000 WHERE grade = 'B';
 SELECT grade, credit_limit, annual_rate FROM credit.grade_terms ORDER BY grade;
 SELECT grade, credit_limit, annual_rate FROM credit.terms_of(2, 'tax', 'loan');
