@@ -523,6 +523,7 @@ BEGIN
         INSERT INTO credit.rating_mark (subject_id)
         SELECT n.subject_id FROM new_rows n UNION SELECT o.subject_id FROM old_rows o;
     END IF;
+    PERFORM credit._rating_ask_worker(false);
     RETURN NULL;
 END
 $$;
@@ -581,9 +582,10 @@ END
 $$;
 COMMENT ON FUNCTION credit._rate_marked(integer) IS 'rates marked subjects by the dynamic models, what did not change is left (重评)';
 
-CREATE FUNCTION credit._rating_ask_worker() RETURNS void
+CREATE FUNCTION credit._rating_ask_worker(required boolean) RETURNS void
     AS 'MODULE_PATHNAME', 'pgcredit_rating_ask_worker' LANGUAGE C VOLATILE STRICT;
-COMMENT ON FUNCTION credit._rating_ask_worker() IS 'asks for this database''s rating worker when the transaction commits (启动重评进程)';
+COMMENT ON FUNCTION credit._rating_ask_worker(boolean) IS
+    'asks for this database''s rating worker when the transaction commits; if required, raises where there can be none (启动重评进程)';
 
 CREATE FUNCTION credit.set_dynamic(model text, dynamic boolean, without_disputed boolean DEFAULT false, kinds text[] DEFAULT NULL)
     RETURNS void
@@ -601,7 +603,7 @@ BEGIN
     VALUES (split_part(set_dynamic.model, '@', 1), set_dynamic.without_disputed, set_dynamic.kinds, credit.calling_role()::text)
     ON CONFLICT ON CONSTRAINT rating_dynamic_pkey DO UPDATE
        SET without_disputed = EXCLUDED.without_disputed, kinds = EXCLUDED.kinds, set_by = EXCLUDED.set_by, set_at = clock_timestamp();
-    PERFORM credit._rating_ask_worker();
+    PERFORM credit._rating_ask_worker(true);
 END
 $$;
 COMMENT ON FUNCTION credit.set_dynamic(text, boolean, boolean, text[]) IS
@@ -815,7 +817,7 @@ REVOKE ALL ON FUNCTION credit._rating_statement(text, boolean),
     credit._rating_batch_run(bigint, integer), credit._rating_batch_done(bigint, integer, integer, integer, integer),
     credit._rating_take_rows(bigint, integer, anyarray), credit._rating_take_subjects(bigint, integer), credit._rating_close(bigint),
     credit.cancel_rating_run(bigint), credit.current_rating(bigint, text), credit.rating_lineage(bigint, bigint),
-    credit._mark_subjects(), credit._rate_marked(integer), credit._rating_ask_worker(),
+    credit._mark_subjects(), credit._rate_marked(integer), credit._rating_ask_worker(boolean),
     credit.set_dynamic(text, boolean, boolean, text[]), credit.set_grade_notice(text, text, text[]), credit._notice_grades(),
     credit._grade_notice_subjects(bigint, integer), credit.grade_notices(text, bigint, integer), credit._check_terms(),
     credit.set_grade_terms(text, text, jsonb), credit.terms_of(bigint, text, text), credit._erase_rating_marks() FROM PUBLIC;

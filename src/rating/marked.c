@@ -197,14 +197,15 @@ at_end_of_transaction(XactEvent event, void *arg)
 }
 
 /*
- * credit._rating_ask_worker() returns void.  55000 when not preloaded.
+ * credit._rating_ask_worker(required boolean) returns void.  55000 when it is
+ * required and the library is not preloaded.
  */
 Datum
 pgcredit_rating_ask_worker(PG_FUNCTION_ARGS)
 {
-	if (shared == NULL)
+	if (shared == NULL && PG_GETARG_BOOL(0))
 		pgcredit_require_preloaded("rating subjects anew when something changes");
-	ask_at_commit = true;
+	ask_at_commit = shared != NULL;
 	PG_RETURN_VOID();
 }
 

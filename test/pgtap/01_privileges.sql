@@ -443,7 +443,7 @@ INSERT INTO expected SELECT trim(l), '.......' FROM string_to_table($$
     credit._published_model(text)
     credit._rate_by_indicators(bigint,bigint,bigint[],boolean,date,boolean)
     credit._rate_marked(integer)
-    credit._rating_ask_worker()
+    credit._rating_ask_worker(boolean)
     credit._rating_batch_done(bigint,integer,integer,integer,integer)
     credit._rating_batch_run(bigint,integer)
     credit._rating_statement(text,boolean)

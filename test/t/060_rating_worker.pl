@@ -172,6 +172,23 @@ is(sql('SELECT count(*) FROM credit.rating'), sql("SELECT subjects_done FROM cre
 sql("CALL credit.rate_all(NULL, run_id => $run, workers => 3)");
 is(sql('SELECT count(*), count(DISTINCT subject_id) FROM credit.rating'), '50|50', 'gone on with by four: each subject once');
 
+# ------------------------------------------------------------------ a dump
+
+sql(q{SELECT credit.set_dynamic('live', true); SELECT credit.set_grade_terms('live', 'loan', '{"A": {"limit": 5, "rate": 0.04}, "B": {"limit": 3, "rate": 0.05}}')});
+sql(bring(8));
+$node->poll_query_until('postgres', 'SELECT count(*) = 0 FROM credit.rating_mark');
+$node->safe_psql('postgres', 'CREATE DATABASE restored TEMPLATE template0');
+my $dump = PostgreSQL::Test::Utils::tempdir . '/dump';
+$node->command_ok([ 'pg_dump', '-f', $dump, 'postgres' ], 'dumped');
+$node->command_ok([ 'psql', '-Xq', '-v', 'ON_ERROR_STOP=1', '-d', 'restored', '-f', $dump ], 'restored');
+my $counts = q{SELECT (SELECT count(*) FROM credit.rating), (SELECT count(*) FROM credit.grade_notice), (SELECT count(*) FROM credit.grade_terms), (SELECT count(*) FROM credit.indicator_value)};
+is($node->safe_psql('restored', $counts), sql($counts), 'ratings, notices, terms and values are what they were: nothing was noticed anew');
+ok($node->poll_query_until('restored', 'SELECT count(*) = 0 FROM credit.rating_mark'), 'the worker of the new database comes and looks through the subjects that came in');
+my $old = $node->safe_psql('restored', q{SELECT count(*) FROM credit.rating WHERE subject_id = 8});
+is($old, sql('SELECT count(*) FROM credit.rating WHERE subject_id = 8'), 'and rates nobody for whom nothing changed');
+$node->safe_psql('postgres', 'DROP DATABASE restored');
+sql(q{SELECT credit.set_dynamic('live', false)});
+
 # ------------------------------------------------------------------ databases
 
 $node->safe_psql('postgres', 'CREATE DATABASE other');
