@@ -144,37 +144,39 @@ SELECT credit._audit_table('credit.grade_terms');
 
 -- storing many ----------------------------------------------------------------
 
--- The statement that rates a set: the same columns from the same functions as credit.rate. "given" yields subject_id and
--- "row" of what $2 holds. $1 model, $3 and $4 first and last subject, $5 skip unchanged, $6 to $8 the basis.
+-- SHA-256 of the canonical form, as credit.rate computes it, in one step.
+CREATE FUNCTION credit._inputs_digest(inputs jsonb) RETURNS bytea
+    AS 'MODULE_PATHNAME', 'pgcredit_inputs_digest' LANGUAGE C IMMUTABLE STRICT PARALLEL SAFE;
+
+-- The statement that rates a set: the same columns from the same functions as credit.rate. "given" yields "row"s of what $2
+-- holds. $1 model, $3 and $4 first and last subject, $5 skip unchanged, $6 to $8 the basis.
 CREATE FUNCTION credit._rating_statement(given text, with_basis boolean) RETURNS text
     LANGUAGE sql IMMUTABLE SET search_path = pg_catalog, pg_temp
-    RETURN format($f$
-    WITH stored AS (
+    RETURN format(CASE WHEN with_basis THEN $f$
+    WITH stored AS (%s
+        RETURNING t.subject_id, t.rating_id)
+    INSERT INTO credit.rating_basis (subject_id, rating_id, as_of, without_disputed, computed_at)
+    SELECT s.subject_id, s.rating_id, $6, $7, $8 FROM stored s$f$ ELSE '%s' END, format($f$
         INSERT INTO credit.rating AS t (subject_id, model_id, score, grade, inputs, inputs_digest, reasons, rated_by)
-        SELECT d.subject_id, d.model_id, d.score, d.grade, d.inputs, d.digest, d.reasons, credit.calling_role()::text
-          FROM (SELECT k.*, sha256(convert_to(credit._canonical_json(k.inputs), 'UTF8')) AS digest
+        SELECT d.subject_id, d.model_id, d.score, d.grade, d.inputs, d.digest, d.reasons, d.rated_by
+          FROM (SELECT k.*, credit._inputs_digest(k.inputs) AS digest
                   FROM (SELECT v.subject_id, (v.e).model_id, (v.e).score, (v.e).grade, (v.e).inputs::jsonb AS inputs,
-                               (v.e).reasons::jsonb AS reasons
-                          FROM (SELECT g.subject_id, credit._evaluate($1, g."row") AS e
-                                  FROM (%s) g WHERE g.subject_id BETWEEN $3 AND $4 OFFSET 0) v OFFSET 0) k OFFSET 0) d
+                               (v.e).reasons::jsonb AS reasons, v.rated_by
+                          FROM (SELECT g.subject_id, credit._evaluate($1, g."row") AS e, w.rated_by
+                                  FROM (%s) g, (SELECT credit.calling_role()::text AS rated_by OFFSET 0) w
+                                 WHERE g.subject_id BETWEEN $3 AND $4 OFFSET 0) v OFFSET 0) k OFFSET 0) d
          WHERE NOT ($5 AND COALESCE((SELECT o.inputs_digest = d.digest FROM credit.rating o
                                       WHERE o.subject_id = d.subject_id AND o.model_id = d.model_id
-                                      ORDER BY o.rating_id DESC LIMIT 1), false))
-        RETURNING t.subject_id, t.rating_id
-    )%s SELECT count(*) FROM stored$f$,
-        given,
-        CASE WHEN with_basis THEN $f$, basis AS (
-        INSERT INTO credit.rating_basis (subject_id, rating_id, as_of, without_disputed, computed_at)
-        SELECT s.subject_id, s.rating_id, $6, $7, $8 FROM stored s
-    )$f$ ELSE '' END);
+                                      ORDER BY o.rating_id DESC LIMIT 1), false))$f$, given));
 
 -- Rate a set; what fails is halved until the rows that cannot be rated are alone, and those are kept with the reason.
-CREATE FUNCTION credit._rating_try(run_id bigint, model text, model_id bigint, statement text, rows anyelement, subjects bigint[],
-                                   skip boolean, as_of date, without_disputed boolean, computed_at timestamptz,
+-- Which subjects they are ("listed": a query over $1) is asked only then.
+CREATE FUNCTION credit._rating_try(run_id bigint, model text, model_id bigint, statement text, listed text, rows anyelement,
+                                   subjects bigint[], skip boolean, as_of date, without_disputed boolean, computed_at timestamptz,
                                    OUT rated integer, OUT failed integer)
     LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $$
 DECLARE
-    n CONSTANT integer := cardinality(subjects);
+    n integer := cardinality(subjects);
     state text;
     message text;
     part record;
@@ -184,20 +186,26 @@ BEGIN
         RETURN;
     END IF;
     BEGIN
-        EXECUTE statement INTO rated USING model, rows, subjects[1], subjects[n], skip, as_of, without_disputed, computed_at;
+        EXECUTE statement USING model, rows, COALESCE(subjects[1], '-9223372036854775808'), COALESCE(subjects[n], 9223372036854775807),
+                                skip, as_of, without_disputed, computed_at;
+        GET DIAGNOSTICS rated = ROW_COUNT;
         RETURN;
     EXCEPTION WHEN data_exception OR integrity_constraint_violation OR SQLSTATE 'PC403' THEN
         GET STACKED DIAGNOSTICS state = RETURNED_SQLSTATE, message = MESSAGE_TEXT;
     END;
+    IF subjects IS NULL THEN
+        EXECUTE listed INTO subjects USING rows;
+        n := cardinality(subjects);
+    END IF;
     IF n = 1 THEN
         INSERT INTO credit.rating_failure (subject_id, run_id, model_id, sqlstate, reason)
         VALUES (subjects[1], _rating_try.run_id, _rating_try.model_id, state, credit._mask_text(message));
         failed := 1;
         RETURN;
     END IF;
-    part := credit._rating_try(run_id, model, model_id, statement, rows, subjects[1:n / 2], skip, as_of, without_disputed, computed_at);
+    part := credit._rating_try(run_id, model, model_id, statement, listed, rows, subjects[1:n / 2], skip, as_of, without_disputed, computed_at);
     rated := part.rated; failed := part.failed;
-    part := credit._rating_try(run_id, model, model_id, statement, rows, subjects[n / 2 + 1:n], skip, as_of, without_disputed, computed_at);
+    part := credit._rating_try(run_id, model, model_id, statement, listed, rows, subjects[n / 2 + 1:n], skip, as_of, without_disputed, computed_at);
     rated := rated + part.rated; failed := failed + part.failed;
 END
 $$;
@@ -235,7 +243,7 @@ BEGIN
              GROUP BY v.subject_id) o;
     sum := credit._rating_try(run_id, named, model_id,
         credit._rating_statement(format('SELECT x.subject_id, x AS "row" FROM jsonb_to_recordset($2) AS x(subject_id bigint%s)', columns), true),
-        rows, subjects, skip, as_of, without_disputed, at);
+        NULL, rows, subjects, skip, as_of, without_disputed, at);
     rated := sum.rated; failed := sum.failed;
 END
 $$;
@@ -378,15 +386,15 @@ CREATE FUNCTION credit._rating_take_rows(run_id bigint, batch_no integer, rows a
 DECLARE
     run credit.rating_run := credit._rating_batch_run(run_id, batch_no);
     named text;
-    subjects bigint[];
+    n CONSTANT integer := COALESCE(cardinality(rows), 0);
     sum record;
 BEGIN
     SELECT m.name || '@' || m.version::text INTO named FROM credit.model m WHERE m.model_id = run.model_id;
-    SELECT COALESCE(array_agg(u.subject_id::bigint ORDER BY u.subject_id), '{}') INTO subjects FROM unnest(rows) u;
     sum := credit._rating_try(run_id, named, run.model_id,
-        credit._rating_statement('SELECT u.subject_id::bigint AS subject_id, u AS "row" FROM unnest($2) u', false),
-        rows, subjects, run.skip_unchanged, NULL, NULL, NULL);
-    PERFORM credit._rating_batch_done(run_id, batch_no, cardinality(subjects), sum.rated, sum.failed);
+        credit._rating_statement('SELECT (u."row").subject_id::bigint AS subject_id, u."row" FROM (SELECT unnest($2) AS "row" OFFSET 0) u', false),
+        'SELECT array_agg(u.subject_id::bigint ORDER BY u.subject_id) FROM unnest($1) u',
+        rows, CASE WHEN n = 0 THEN '{}'::bigint[] END, run.skip_unchanged, NULL, NULL, NULL);
+    PERFORM credit._rating_batch_done(run_id, batch_no, n, sum.rated, sum.failed);
 END
 $$;
 
@@ -809,8 +817,8 @@ CREATE TRIGGER erase_rating_marks AFTER UPDATE OF log_salt ON credit.subject
 
 REVOKE ALL ON credit.rating_run, credit.rating_batch, credit.rating_failure, credit.rating_basis, credit.rating_dynamic,
     credit.rating_mark, credit.grade_notice_rule, credit.grade_notice, credit.grade_terms, credit.stat_progress_rating FROM PUBLIC;
-REVOKE ALL ON FUNCTION credit._rating_statement(text, boolean),
-    credit._rating_try(bigint, text, bigint, text, anyelement, bigint[], boolean, date, boolean, timestamptz),
+REVOKE ALL ON FUNCTION credit._inputs_digest(jsonb), credit._rating_statement(text, boolean),
+    credit._rating_try(bigint, text, bigint, text, text, anyelement, bigint[], boolean, date, boolean, timestamptz),
     credit._rate_by_indicators(bigint, bigint, bigint[], boolean, date, boolean), credit._published_model(text),
     credit._rating_open(text, regclass, date, integer, boolean, boolean, text[], bigint),
     credit._rating_plan(bigint, bigint[], bigint[], integer[], boolean), credit._rating_claim(bigint),

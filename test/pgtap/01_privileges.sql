@@ -438,6 +438,7 @@ INSERT INTO expected SELECT trim(l), '.......' FROM string_to_table($$
     credit._indicator_compute(text,text,bigint[],date,boolean)
     credit._indicator_day()
     credit._indicator_shows_disputed()
+    credit._inputs_digest(jsonb)
     credit._mark_subjects()
     credit._notice_grades()
     credit._published_model(text)
@@ -447,7 +448,7 @@ INSERT INTO expected SELECT trim(l), '.......' FROM string_to_table($$
     credit._rating_batch_done(bigint,integer,integer,integer,integer)
     credit._rating_batch_run(bigint,integer)
     credit._rating_statement(text,boolean)
-    credit._rating_try(bigint,text,bigint,text,anyelement,bigint[],boolean,date,boolean,timestamp with time zone)
+    credit._rating_try(bigint,text,bigint,text,text,anyelement,bigint[],boolean,date,boolean,timestamp with time zone)
     credit._today()
     view credit.record_as_of
     view credit.attribute_as_of
