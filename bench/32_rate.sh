@@ -12,12 +12,15 @@ VACUUM ANALYZE rate.kept;
 SQL
 forget_ratings() { sql -c "SET session_replication_role = replica; TRUNCATE credit.rating_basis, credit.grade_notice, credit.rating; CHECKPOINT"; }
 
-all="" constant=""
+all="" shared="" constant=""
 for _ in $(seq "$rounds"); do
 	forget_ratings
 	all="$all $(seconds_of "CALL credit.rate_all('rate', 'rate.applicant', batch_size => 50000)")"
+	forget_ratings
+	shared="$shared $(seconds_of "CALL credit.rate_all('rate', 'rate.applicant', batch_size => 50000, workers => 1)")"
 	forget_ratings
 	constant="$constant $(seconds_of "INSERT INTO credit.rating (subject_id, model_id, score, grade, inputs, inputs_digest, reasons, rated_by)
 		SELECT subject_id, model_id, 400, grade, inputs, inputs_digest, reasons, rated_by FROM rate.kept")"
 done
 compare "$rows subjects: rate_all / INSERT ... SELECT of a constant, s" "$all" "$constant" "<= 2"
+compare "$rows subjects, a worker beside: rate_all / INSERT ... SELECT, s" "$shared" "$constant" "-"
