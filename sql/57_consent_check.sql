@@ -278,7 +278,7 @@ SELECT 'schema', CASE a.privilege_type WHEN 'CREATE' THEN 'critical' ELSE 'warni
   FROM pg_namespace n CROSS JOIN LATERAL aclexplode(n.nspacl) a
  WHERE n.nspname = 'credit' AND a.grantee <> n.nspowner
    AND (a.privilege_type = 'CREATE' OR a.grantee = 0
-        OR pg_get_userbyid(a.grantee) <> ALL ('{credit_operator,credit_portal,credit_provider,credit_institution,credit_analyst,credit_auditor,credit_self,pg_monitor}'::name[]))
+        OR pg_get_userbyid(a.grantee) <> ALL ('{credit_operator,credit_portal,credit_provider,credit_institution,credit_analyst,credit_auditor,credit_self,credit_indicator,pg_monitor}'::name[]))
 UNION ALL
 SELECT 'owner', 'critical', 'schema credit', format('belongs to %s, the extension to %s', pg_get_userbyid(n.nspowner), pg_get_userbyid(e.extowner)),
        format('ALTER SCHEMA credit OWNER TO %s;', e.extowner::regrole)
@@ -312,7 +312,7 @@ WITH principal AS (
       FROM credit.institution i JOIN pg_roles r ON r.oid = i.db_role::oid
     UNION ALL
     SELECT format('role %s', r.rolname), r.oid, NULL
-      FROM pg_roles r WHERE r.rolname IN ('credit_operator', 'credit_portal', 'credit_provider', 'credit_institution', 'credit_analyst', 'credit_auditor', 'credit_self')
+      FROM pg_roles r WHERE r.rolname IN ('credit_operator', 'credit_portal', 'credit_provider', 'credit_institution', 'credit_analyst', 'credit_auditor', 'credit_self', 'credit_indicator')
 ), reach AS MATERIALIZED (
     SELECT p.name, p.code, p.oid, x.reached, b.rolname AS reached_name, b.rolsuper, b.rolbypassrls, b.rolcreaterole, b.rolreplication,
            CASE WHEN x.reached = p.oid THEN format('its role %s', b.rolname) ELSE format('its role %s is a member of %s, which', pg_get_userbyid(p.oid), b.rolname) END AS how
@@ -378,7 +378,7 @@ SELECT 'institution_shared', 'warning', format('role %s', k.rolname), format('ca
  GROUP BY k.rolname HAVING count(*) > 1
 UNION ALL
 SELECT 'platform_role', 'warning', format('role %s', r.rolname), 'can log in: the platform''s roles are groups', format('ALTER ROLE %I NOLOGIN;', r.rolname)
-  FROM pg_roles r WHERE r.rolcanlogin AND r.rolname IN ('credit_operator', 'credit_portal', 'credit_provider', 'credit_institution', 'credit_analyst', 'credit_auditor', 'credit_self')
+  FROM pg_roles r WHERE r.rolcanlogin AND r.rolname IN ('credit_operator', 'credit_portal', 'credit_provider', 'credit_institution', 'credit_analyst', 'credit_auditor', 'credit_self', 'credit_indicator')
 UNION ALL
 SELECT 'replication_role', 'notice', format('role %s', r.rolname), 'has REPLICATION: it can copy the whole cluster', 'Keep it to the standby''s and the backup''s machines in pg_hba.conf.'
   FROM pg_roles r WHERE r.rolreplication AND NOT r.rolsuper AND r.oid NOT IN (SELECT x.reached FROM reach x)

@@ -55,6 +55,17 @@ extern void pgcredit_audit_init(void);
 extern Size pgcredit_audit_shmem_size(void);
 extern void pgcredit_audit_shmem_init(void);
 
+/*
+ * For a background worker of another room.  The companion is called by the writer
+ * of each database now and then, outside of a transaction, to see that its worker
+ * is there.  A worker connects like the writer does, says when a transaction is under
+ * way, and leaves when its database is not open: a command wants it for itself.
+ */
+extern void pgcredit_audit_set_companion(void (*ensure) (void));
+extern void pgcredit_audit_worker_connect(Oid dbid);
+extern void pgcredit_audit_worker_busy(bool busy);
+extern bool pgcredit_audit_database_open(void);
+
 /* Building an entry: members in the order of their names. */
 extern void pgcredit_entry_begin(PgcreditEntry *entry);
 extern void pgcredit_entry_middle(PgcreditEntry *entry);

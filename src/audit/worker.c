@@ -20,6 +20,8 @@
 #include "utils/timeout.h"
 #include "utils/timestamp.h"
 
+#include "audit/audit.h"
+#include "audit/shared.h"
 #include "audit/worker.h"
 
 /* How long a worker may go on after it was told to leave. */
@@ -91,4 +93,53 @@ pgcredit_worker_connect(Oid dbid)
 	pin_settings();
 	enable_timeout_every(RegisterTimeout(USER_TIMEOUT, end_if_stuck),
 						 TimestampTzPlusMilliseconds(GetCurrentTimestamp(), STUCK_MS), STUCK_MS);
+}
+
+/* ---------------------------------------------------------------------------
+ * Workers of other rooms
+ * ---------------------------------------------------------------------------
+ */
+
+static void (*companion) (void) = NULL;
+
+void
+pgcredit_audit_set_companion(void (*ensure) (void))
+{
+	companion = ensure;
+}
+
+/*
+ * Called by the writer beside pgcredit_notary_ensure.
+ */
+void
+pgcredit_worker_companion(void)
+{
+	if (companion != NULL)
+		companion();
+}
+
+void
+pgcredit_audit_worker_connect(Oid dbid)
+{
+	pgcredit_worker_connect(dbid);
+}
+
+void
+pgcredit_audit_worker_busy(bool busy)
+{
+	pgcredit_worker_busy = busy;
+}
+
+bool
+pgcredit_audit_database_open(void)
+{
+	int			i = pgcredit_slot_find(MyDatabaseId, false);
+	bool		open;
+
+	if (i < 0)
+		return true;
+	LWLockAcquire(SLOT_LOCK(i), LW_SHARED);
+	open = pgcredit_audit.slots[i].dbid != MyDatabaseId || pgcredit_audit.slots[i].barred_by == 0;
+	LWLockRelease(SLOT_LOCK(i));
+	return open;
 }

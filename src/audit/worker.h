@@ -11,5 +11,6 @@
 extern volatile sig_atomic_t pgcredit_worker_busy;
 
 extern void pgcredit_worker_connect(Oid dbid);
+extern void pgcredit_worker_companion(void);
 
 #endif							/* PGCREDIT_AUDIT_WORKER_H */

@@ -496,6 +496,7 @@ writer_loop(void)
 		if (outbox)
 			next_look = TimestampTzPlusMilliseconds(now, OUTBOX_LOOK_MS);
 		pgcredit_notary_ensure(my_slot);
+		pgcredit_worker_companion();
 		gather();
 		(void) pgcredit_queue_take(my_slot, batch, BATCH_BYTES, &batch_items);
 		if (batch_items > 0 || outbox || life)

@@ -214,12 +214,20 @@ pgcredit_evaluate(PG_FUNCTION_ARGS)
 	const PgcreditCard *card = site->row.card;
 	Explanation *e = explain_row(&site->row);
 	double		score = pgcredit_score_real(e->sum);
-	TupleDesc	desc;
 	Datum		values[6];
 	bool		nulls[6] = {false};
 
-	if (get_call_result_type(fcinfo, NULL, &desc) != TYPEFUNC_COMPOSITE)
-		elog(ERROR, "return type must be a row type");
+	/* looked up once: it takes longer than the evaluation */
+	if (site->result == NULL)
+	{
+		MemoryContext caller = MemoryContextSwitchTo(site->context);
+		TupleDesc	desc;
+
+		if (get_call_result_type(fcinfo, NULL, &desc) != TYPEFUNC_COMPOSITE)
+			elog(ERROR, "return type must be a row type");
+		site->result = BlessTupleDesc(desc);
+		MemoryContextSwitchTo(caller);
+	}
 	values[0] = Int64GetDatum(card->model_id);
 	values[1] = CStringGetTextDatum(card->status == 'p' ? "published" :
 									card->status == 'd' ? "draft" : "retired");
@@ -227,7 +235,7 @@ pgcredit_evaluate(PG_FUNCTION_ARGS)
 	set_text(values, nulls, 3, pgcredit_card_grade(card, score));
 	values[4] = CStringGetTextDatum(inputs_json(&site->row));
 	values[5] = CStringGetTextDatum(reasons_json(card, e));
-	PG_RETURN_DATUM(HeapTupleGetDatum(heap_form_tuple(BlessTupleDesc(desc), values, nulls)));
+	PG_RETURN_DATUM(HeapTupleGetDatum(heap_form_tuple(site->result, values, nulls)));
 }
 
 /*

@@ -34,6 +34,7 @@ typedef struct PgcreditSite
 	uint64		row_identifier;
 	TupleTableSlot *slot;
 	HeapTupleData tuple;
+	TupleDesc	result;			/* of a function that returns a row, NULL before */
 } PgcreditSite;
 
 extern PgcreditSite *pgcredit_site(FunctionCallInfo fcinfo, int model_arg);

@@ -442,6 +442,74 @@ INSERT INTO expected VALUES
 INSERT INTO expected SELECT 'table credit.' || t, '.......'
   FROM unnest('{audit_history,audit_descriptor,audit_bulk,audit_history_state,audit_list}'::text[]) t;
 
+-- Indicators, many ratings, marks, notices, terms.
+INSERT INTO expected SELECT trim(l), '.X.....' FROM string_to_table($$
+    credit.cancel_rating_run(bigint)
+    credit.current_rating(bigint,text)
+    credit.indicators_of(bigint,date,boolean)
+    credit.rate_all(text,regclass,date,integer,boolean,boolean,text[],integer,bigint)
+    credit.rating_lineage(bigint,bigint)
+    credit.register_indicator(text,text,text,text,text)
+    credit.retire_indicator(text)
+    credit.set_dynamic(text,boolean,boolean,text[])
+    credit.set_grade_notice(text,text,text[])
+    credit.set_grade_terms(text,text,jsonb)
+    credit.terms_of(bigint,text,text)
+$$, E'\n') l WHERE trim(l) <> '';
+-- What rate_all calls as its caller: each looks whose run it is, and takes rows, never scores.
+INSERT INTO expected SELECT trim(l), '.X.....' FROM string_to_table($$
+    credit._rating_claim(bigint)
+    credit._rating_close(bigint)
+    credit._rating_open(text,regclass,date,integer,boolean,boolean,text[],bigint)
+    credit._rating_plan(bigint,bigint[],bigint[],integer[],boolean)
+    credit._rating_take_rows(bigint,integer,anyarray)
+    credit._rating_take_subjects(bigint,integer)
+$$, E'\n') l WHERE trim(l) <> '';
+-- Whom notices for the calling institution are about; what they say is behind the guard.
+INSERT INTO expected VALUES ('credit.grade_notices(text,bigint,integer)', '....X..'), ('credit._grade_notice_subjects(bigint,integer)', '....X..');
+INSERT INTO expected SELECT trim(l), '.......' FROM string_to_table($$
+    credit._check_terms()
+    credit._compute_indicators(bigint[],bigint[],date,boolean,timestamp with time zone)
+    credit._erase_indicators()
+    credit._erase_rating_marks()
+    credit._indicator_check(text,text)
+    credit._indicator_compute(text,text,bigint[],date,boolean)
+    credit._indicator_day()
+    credit._indicator_shows_disputed()
+    credit._inputs_digest(jsonb)
+    credit._mark_subjects()
+    credit._notice_grades()
+    credit._published_model(text)
+    credit._rate_by_indicators(bigint,bigint,bigint[],boolean,date,boolean)
+    credit._rate_marked(integer)
+    credit._rating_ask_worker(boolean)
+    credit._rating_batch_done(bigint,integer,integer,integer,integer)
+    credit._rating_batch_run(bigint,integer)
+    credit._rating_statement(text,boolean)
+    credit._rating_try(bigint,text,bigint,text,text,anyelement,bigint[],boolean,date,boolean,timestamp with time zone)
+    credit._today()
+    view credit.record_as_of
+    view credit.attribute_as_of
+    view credit.subject_as_of
+    sequence credit.grade_notice_notice_id_seq
+    sequence credit.indicator_indicator_id_seq
+    sequence credit.rating_failure_failure_id_seq
+    sequence credit.rating_run_run_id_seq
+$$, E'\n') l WHERE trim(l) <> '';
+INSERT INTO expected VALUES
+    ('table credit.indicator',              '.r...rr'),
+    ('table credit.indicator_value',        '.r.....'),
+    ('table credit.rating_run',             '.r....r'),
+    ('table credit.rating_batch',           '.r.....'),
+    ('table credit.rating_failure',         '.r.....'),
+    ('table credit.rating_basis',           '.r.....'),
+    ('table credit.rating_dynamic',         '.r....r'),
+    ('table credit.rating_mark',            '.r.....'),
+    ('table credit.grade_notice_rule',      '.r....r'),
+    ('table credit.grade_notice',           '....r..'),
+    ('table credit.grade_terms',            '.r..rrr'),
+    ('view credit.stat_progress_rating',    '.r....r');
+
 -- The subject itself: who signs for it, what it sees and does; why an access is granted.
 INSERT INTO expected SELECT trim(l), '.......X' FROM string_to_table($$
     credit.as_subject(text)
@@ -663,8 +731,11 @@ SELECT is_empty($$
      WHERE w.grantee NOT IN (0, w.owner) AND w.grantee::regrole::text NOT IN (SELECT role FROM caller)
        AND NOT (w.grantee = 'pg_monitor'::regrole AND (w.object, w.privilege_type) IN (
                 ('credit', 'USAGE'), ('credit.stat_audit', 'SELECT'), ('credit.stat_audit_wait', 'SELECT'),
-                ('credit.stat_audit_refusal', 'SELECT'), ('credit._stat_audit()', 'EXECUTE'), ('credit._stat_audit_refusals()', 'EXECUTE'))) $$,
-    'nobody else was granted anything, but the server''s monitor what shows how the log is doing');
+                ('credit.stat_audit_refusal', 'SELECT'), ('credit._stat_audit()', 'EXECUTE'), ('credit._stat_audit_refusals()', 'EXECUTE')))
+       AND NOT (w.grantee = 'credit_indicator'::regrole AND (w.object, w.privilege_type) IN (
+                ('credit', 'USAGE'), ('credit.record_as_of', 'SELECT'), ('credit.attribute_as_of', 'SELECT'), ('credit.subject_as_of', 'SELECT'),
+                ('credit.region', 'SELECT'), ('credit._indicator_day()', 'EXECUTE'), ('credit._indicator_shows_disputed()', 'EXECUTE'))) $$,
+    'nobody else was granted anything, but the server''s monitor what shows how the log is doing, and indicators what they are computed from');
 
 SELECT is_empty($$ SELECT object, grantee::regrole, privilege_type FROM written WHERE is_grantable $$,
     'nobody may pass a right on');
@@ -710,12 +781,13 @@ SELECT is_empty($$
 SELECT is((
     SELECT string_agg(format('%s, forced %s: %s for "%s", permissive %s, to %s, using %s, check %s', r.oid::regclass, r.relforcerowsecurity,
                              p.polname, p.polcmd, p.polpermissive, p.polroles::regrole[], pg_get_expr(p.polqual, p.polrelid),
-                             coalesce(pg_get_expr(p.polwithcheck, p.polrelid), 'none')), E'\n')
+                             coalesce(pg_get_expr(p.polwithcheck, p.polrelid), 'none')), E'\n' ORDER BY r.relname DESC)
       FROM pg_class r JOIN member m ON m.classid = 'pg_class'::regclass AND m.objid = r.oid
       LEFT JOIN pg_policy p ON p.polrelid = r.oid
      WHERE r.relrowsecurity OR p.oid IS NOT NULL),
-    'credit.record, forced f: guarded for "r", permissive t, to {-}, using credit.guard(subject_id, category_id, dated), check none',
-    'records have one policy, and it asks the guard alone');
+    E'credit.record, forced f: guarded for "r", permissive t, to {-}, using credit.guard(subject_id, category_id, dated), check none\n'
+    'credit.grade_notice, forced f: guarded for "r", permissive t, to {-}, using ((institution_id = credit.calling_institution()) AND credit.guard(subject_id, category_id, rated_on)), check none',
+    'records have one policy, and it asks the guard alone; a notice is its institution''s besides');
 
 SELECT is_empty($$
     SELECT r.oid::regclass FROM pg_class r JOIN member m ON m.classid = 'pg_class'::regclass AND m.objid = r.oid
@@ -737,7 +809,7 @@ SELECT is_empty($$
       FROM pg_class r JOIN member m ON m.classid = 'pg_class'::regclass AND m.objid = r.oid
       JOIN pg_attribute t ON t.attrelid = r.oid AND t.attname = 'subject_id', caller c
      WHERE has_column_privilege(c.role, r.oid, t.attnum, 'SELECT')
-       AND (c.role NOT IN ('credit_operator', 'credit_portal') AND (c.role, r.relname) <> ('credit_institution', 'record'))
+       AND (c.role NOT IN ('credit_operator', 'credit_portal') AND (c.role, r.relname) NOT IN (('credit_institution', 'record'), ('credit_institution', 'grade_notice')))
        AND NOT (c.role = 'credit_institution' AND r.relname IN (SELECT v.view_name FROM credit.category_view v)
                 AND pg_get_viewdef(r.oid) ~ 'WHERE .*credit\._guard_masked\(r\.subject_id, r\.category_id, r\.dated\)+;$') $$,
     'no row about a subject is an analyst''s, an auditor''s or a provider''s to read, and an institution''s behind the guard only');

@@ -25,6 +25,9 @@ INSERT INTO unaudited VALUES
     ('credit.category_view',        'derived from credit.category, and its views are in the digest of the code'),
     ('credit._installed',           'digests that the installation keeps, compared by credit.security_check'),
     ('credit._batch_seen',          'empty but while a delivery runs'),
+    ('credit.rating_batch',         'course of a run; what it brought is recorded as writes of credit.rating'),
+    ('credit.rating_failure',       'likewise, of subjects that could not be rated'),
+    ('credit.rating_mark',          'work that is due; the change that marked and the rating are recorded'),
     ('credit.observation_rejected', 'rows that did not go in');
 
 CREATE TEMP VIEW tab AS

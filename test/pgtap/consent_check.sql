@@ -74,7 +74,7 @@ INSERT INTO wrong (statements, named) VALUES
     ($$UPDATE pg_proc SET prosrc = 'BEGIN RETURN 1; END' WHERE oid = 'credit.revoke_consent(bigint, bigint)'::regprocedure$$,
      'code | critical | pg_catalog'),
     ('ALTER TABLE credit._batch_seen SET LOGGED', 'relation | critical | credit._batch_seen'),
-    ('ALTER TABLE credit.rating SET UNLOGGED', 'relation | critical | credit.rating'),
+    ('ALTER TABLE credit.refused_row SET UNLOGGED', 'relation | critical | credit.refused_row'),
     ('ALTER VIEW credit.data_quality RESET (security_barrier)', 'relation | critical | credit.data_quality'),
     ('ALTER TABLE credit.consent DISABLE TRIGGER consent_trail', 'trigger | critical | consent_trail on credit.consent'),
     ('ALTER TABLE credit.record ENABLE REPLICA TRIGGER audit_update', 'trigger | critical | audit_update on credit.record'),
