@@ -148,6 +148,9 @@ SELECT credit._audit_table('credit.grade_terms');
 CREATE FUNCTION credit._inputs_digest(inputs jsonb) RETURNS bytea
     AS 'MODULE_PATHNAME', 'pgcredit_inputs_digest' LANGUAGE C IMMUTABLE STRICT PARALLEL SAFE;
 
+CREATE FUNCTION credit._row_subject("row" record) RETURNS bigint
+    AS 'MODULE_PATHNAME', 'pgcredit_row_subject' LANGUAGE C STABLE STRICT PARALLEL SAFE;
+
 -- The statement that rates a set: the same columns from the same functions as credit.rate. "given" yields "row"s of what $2
 -- holds. $1 model, $3 and $4 first and last subject, $5 skip unchanged, $6 to $8 the basis.
 CREATE FUNCTION credit._rating_statement(given text, with_basis boolean) RETURNS text
@@ -391,8 +394,8 @@ DECLARE
 BEGIN
     SELECT m.name || '@' || m.version::text INTO named FROM credit.model m WHERE m.model_id = run.model_id;
     sum := credit._rating_try(run_id, named, run.model_id,
-        credit._rating_statement('SELECT (u."row").subject_id::bigint AS subject_id, u."row" FROM (SELECT unnest($2) AS "row" OFFSET 0) u', false),
-        'SELECT array_agg(u.subject_id::bigint ORDER BY u.subject_id) FROM unnest($1) u',
+        credit._rating_statement('SELECT credit._row_subject(u."row") AS subject_id, u."row" FROM (SELECT unnest($2) AS "row" OFFSET 0) u', false),
+        'SELECT array_agg(q.s ORDER BY q.s) FROM (SELECT credit._row_subject(u."row") AS s FROM (SELECT unnest($1) AS "row" OFFSET 0) u) q',
         rows, CASE WHEN n = 0 THEN '{}'::bigint[] END, run.skip_unchanged, NULL, NULL, NULL);
     PERFORM credit._rating_batch_done(run_id, batch_no, n, sum.rated, sum.failed);
 END
@@ -817,7 +820,7 @@ CREATE TRIGGER erase_rating_marks AFTER UPDATE OF log_salt ON credit.subject
 
 REVOKE ALL ON credit.rating_run, credit.rating_batch, credit.rating_failure, credit.rating_basis, credit.rating_dynamic,
     credit.rating_mark, credit.grade_notice_rule, credit.grade_notice, credit.grade_terms, credit.stat_progress_rating FROM PUBLIC;
-REVOKE ALL ON FUNCTION credit._inputs_digest(jsonb), credit._rating_statement(text, boolean),
+REVOKE ALL ON FUNCTION credit._inputs_digest(jsonb), credit._row_subject(record), credit._rating_statement(text, boolean),
     credit._rating_try(bigint, text, bigint, text, text, anyelement, bigint[], boolean, date, boolean, timestamptz),
     credit._rate_by_indicators(bigint, bigint, bigint[], boolean, date, boolean), credit._published_model(text),
     credit._rating_open(text, regclass, date, integer, boolean, boolean, text[], bigint),

@@ -16,6 +16,7 @@
 #include "access/htup_details.h"
 #include "access/xact.h"
 #include "catalog/pg_type.h"
+#include "executor/executor.h"
 #include "executor/spi.h"
 #include "funcapi.h"
 #include "miscadmin.h"
@@ -27,6 +28,7 @@
 #include "utils/builtins.h"
 #include "utils/jsonb.h"
 #include "utils/snapmgr.h"
+#include "utils/typcache.h"
 
 #include "core/canonical.h"
 #include "core/core.h"
@@ -34,6 +36,7 @@
 
 PG_FUNCTION_INFO_V1(pgcredit_inputs_digest);
 PG_FUNCTION_INFO_V1(pgcredit_rate_all);
+PG_FUNCTION_INFO_V1(pgcredit_row_subject);
 
 PGDLLEXPORT void pgcredit_rate_all_worker_main(Datum arg);
 
@@ -75,6 +78,49 @@ pgcredit_inputs_digest(PG_FUNCTION_ARGS)
 	pgcredit_sha256(canonical.data, canonical.len, (uint8 *) VARDATA(digest));
 	pfree(canonical.data);
 	PG_RETURN_BYTEA_P(digest);
+}
+
+/*
+ * credit._row_subject("row" record) returns bigint: its column subject_id.
+ *
+ * Not written in SQL: rows come from a caller's table into a function that runs
+ * as the owner, and a cast of a type of the caller's would run the caller's code
+ * there.  42703 without the column, 42804 unless it is an integer.
+ */
+Datum
+pgcredit_row_subject(PG_FUNCTION_ARGS)
+{
+	HeapTupleHeader row = PG_GETARG_HEAPTUPLEHEADER(0);
+	TupleDesc	desc = lookup_rowtype_tupdesc(HeapTupleHeaderGetTypeId(row), HeapTupleHeaderGetTypMod(row));
+	int			column = 0;
+	Oid			type = InvalidOid;
+	Datum		value;
+	bool		isnull;
+
+	for (int i = 0; i < desc->natts; i++)
+	{
+		Form_pg_attribute att = TupleDescAttr(desc, i);
+
+		if (!att->attisdropped && strcmp(NameStr(att->attname), "subject_id") == 0)
+		{
+			column = i + 1;
+			type = att->atttypid;
+		}
+	}
+	ReleaseTupleDesc(desc);
+	if (column == 0)
+		ereport(ERROR,
+				(errcode(ERRCODE_UNDEFINED_COLUMN),
+				 errmsg("the rows to be rated have no column \"subject_id\"")));
+	if (type != INT8OID && type != INT4OID && type != INT2OID)
+		ereport(ERROR,
+				(errcode(ERRCODE_DATATYPE_MISMATCH),
+				 errmsg("column \"subject_id\" of the rows to be rated is of type %s", format_type_be(type)),
+				 errhint("It must be smallint, integer or bigint.")));
+	value = GetAttributeByNum(row, column, &isnull);
+	if (isnull)
+		PG_RETURN_NULL();
+	PG_RETURN_INT64(type == INT8OID ? DatumGetInt64(value) : type == INT4OID ? DatumGetInt32(value) : DatumGetInt16(value));
 }
 
 static Datum

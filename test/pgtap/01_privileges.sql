@@ -487,6 +487,7 @@ INSERT INTO expected SELECT trim(l), '.......' FROM string_to_table($$
     credit._rating_batch_run(bigint,integer)
     credit._rating_statement(text,boolean)
     credit._rating_try(bigint,text,bigint,text,text,anyelement,bigint[],boolean,date,boolean,timestamp with time zone)
+    credit._row_subject(record)
     credit._today()
     view credit.record_as_of
     view credit.attribute_as_of

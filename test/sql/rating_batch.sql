@@ -96,6 +96,34 @@ CALL credit.rate_all('tax', 'applicant');
 CALL credit.rate_all('tax', 'credit.consent');
 CALL credit.rate_all(NULL, run_id => :run_id);
 SELECT credit._rating_take_subjects(:run_id, 2);
+-- a type of one's own with a cast of one's own: it does not run as the owner
+RESET ROLE;
+CREATE SCHEMA hostile AUTHORIZATION batch_operator;
+CREATE TABLE hostile.seen (who text);
+GRANT INSERT ON hostile.seen TO PUBLIC;
+SET ROLE batch_operator;
+CREATE TYPE hostile.number AS ENUM ('1');
+CREATE FUNCTION hostile.cast_number(hostile.number) RETURNS bigint LANGUAGE plpgsql AS $$
+BEGIN
+    INSERT INTO hostile.seen VALUES (current_user);
+    RETURN 1;
+END
+$$;
+CREATE CAST (hostile.number AS bigint) WITH FUNCTION hostile.cast_number(hostile.number) AS IMPLICIT;
+CREATE TABLE hostile.rows AS SELECT '1'::hostile.number AS subject_id, 5 AS tax;
+CREATE TABLE hostile.nobody AS SELECT 5 AS tax;
+CALL credit.rate_all('tax', 'hostile.rows');
+CALL credit.rate_all('tax', 'hostile.nobody');
+RESET ROLE;
+INSERT INTO credit.rating_run (model_id, source, batch_size, skip_unchanged, without_disputed, started_by) SELECT model_id, 'hostile.rows', 20, false, false, 'batch_operator' FROM credit.model WHERE name = 'tax' RETURNING run_id AS hostile \gset
+INSERT INTO credit.rating_batch (run_id, batch_no, low, high, subjects) VALUES (:hostile, 1, 1, 1, 1);
+SET ROLE batch_operator;
+SELECT credit._rating_take_rows(:hostile, 1, ARRAY(SELECT r FROM hostile.rows r));
+SELECT credit._rating_take_rows(:hostile, 1, ARRAY(SELECT r FROM hostile.nobody r));
+RESET ROLE;
+SELECT who FROM hostile.seen WHERE who <> 'batch_operator';
+SELECT credit.cancel_rating_run(:hostile);
+SET ROLE batch_operator;
 SET search_path = public;
 CALL credit.rate_all('tax', as_of => '2026-06-01', skip_unchanged => true);
 SHOW search_path;
