@@ -14,6 +14,7 @@
 #include "consent/consent.h"
 #include "core/core.h"
 #include "crypto/crypto.h"
+#include "target/target.h"
 
 PG_MODULE_MAGIC;
 
@@ -27,7 +28,8 @@ request_shared_memory(void)
 {
 	if (prev_shmem_request)
 		prev_shmem_request();
-	RequestAddinShmemSpace(pgcredit_audit_shmem_size() + pgcredit_consent_shmem_size());
+	RequestAddinShmemSpace(pgcredit_audit_shmem_size() + pgcredit_consent_shmem_size() +
+						   pgcredit_target_shmem_size());
 }
 
 static void
@@ -37,6 +39,7 @@ start_shared_memory(void)
 		prev_shmem_startup();
 	pgcredit_audit_shmem_init();
 	pgcredit_consent_shmem_init();
+	pgcredit_target_shmem_init();
 }
 
 /*
@@ -49,6 +52,7 @@ _PG_init(void)
 	pgcredit_crypto_init();
 	pgcredit_audit_init();
 	pgcredit_consent_init();
+	pgcredit_target_init();
 
 	/* Elsewhere the settings that need a start of the server are not known. */
 	if (!process_shared_preload_libraries_in_progress)

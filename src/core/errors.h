@@ -69,5 +69,6 @@
 
 /* PC5: metrics and targets */
 #define ERRCODE_PGCREDIT_TARGET_INVALID		MAKE_SQLSTATE('P','C','5','0','1')
+#define ERRCODE_PGCREDIT_LEDGER_INVALID		MAKE_SQLSTATE('P','C','5','1','0')
 
 #endif							/* PGCREDIT_ERRORS_H */
