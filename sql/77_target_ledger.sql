@@ -6,6 +6,9 @@
 -- enterprise does not change last year's figures. A stock (balance at the end of the month) has a row for each month, a
 -- flow has one in the month in which it happened. Amounts are CNY unless the metric says otherwise.
 --
+-- A key is unique within its month, hence in each partition; the ledger as a whole has no index for it, since a restored
+-- partition would then get one from the ledger and one from the dump.
+--
 -- institution_id refers to no table: a delivery takes it from who delivers, and a check for each of ten million rows is
 -- not worth what it costs. The same holds for subject_id, which a delivery looks up.
 
@@ -31,10 +34,9 @@ CREATE TABLE credit.loan_balance (
     long_term       boolean NOT NULL DEFAULT false,
     unsecured       boolean NOT NULL DEFAULT false,
     renewal         boolean NOT NULL DEFAULT false,
-    platform        boolean NOT NULL DEFAULT false,
-    PRIMARY KEY (institution_id, key, month)
+    platform        boolean NOT NULL DEFAULT false
 ) PARTITION BY RANGE (month);
-CREATE TABLE credit.loan_balance_other PARTITION OF credit.loan_balance DEFAULT;
+CREATE TABLE credit.loan_balance_other PARTITION OF credit.loan_balance (PRIMARY KEY (institution_id, key, month)) DEFAULT;
 COMMENT ON TABLE credit.loan_balance IS 'month-end balances of loans, one row for each loan and month (贷款余额月报)';
 COMMENT ON COLUMN credit.loan_balance.month IS 'first day of the month (月份)';
 COMMENT ON COLUMN credit.loan_balance.key IS 'the institution''s own number of it (业务编号)';
@@ -66,10 +68,9 @@ CREATE TABLE credit.loan_issue (
     ip_pledge       boolean NOT NULL DEFAULT false,
     insured         boolean NOT NULL DEFAULT false,
     policy_financing boolean NOT NULL DEFAULT false,
-    platform        boolean NOT NULL DEFAULT false,
-    PRIMARY KEY (institution_id, key, month)
+    platform        boolean NOT NULL DEFAULT false
 ) PARTITION BY RANGE (month);
-CREATE TABLE credit.loan_issue_other PARTITION OF credit.loan_issue DEFAULT;
+CREATE TABLE credit.loan_issue_other PARTITION OF credit.loan_issue (PRIMARY KEY (institution_id, key, month)) DEFAULT;
 COMMENT ON TABLE credit.loan_issue IS 'loans paid out, one row for each payment (贷款发放)';
 COMMENT ON COLUMN credit.loan_issue.month IS 'first day of the month (月份)';
 COMMENT ON COLUMN credit.loan_issue.key IS 'the institution''s own number of it (业务编号)';
@@ -90,10 +91,9 @@ CREATE TABLE credit.line_of_credit (
     farmer          boolean NOT NULL DEFAULT false,
     innovation      boolean NOT NULL DEFAULT false,
     worker          boolean NOT NULL DEFAULT false,
-    preapproved     boolean NOT NULL DEFAULT false,
-    PRIMARY KEY (institution_id, key, month)
+    preapproved     boolean NOT NULL DEFAULT false
 ) PARTITION BY RANGE (month);
-CREATE TABLE credit.line_of_credit_other PARTITION OF credit.line_of_credit DEFAULT;
+CREATE TABLE credit.line_of_credit_other PARTITION OF credit.line_of_credit (PRIMARY KEY (institution_id, key, month)) DEFAULT;
 COMMENT ON TABLE credit.line_of_credit IS 'credit lines held at the end of a month (授信)';
 COMMENT ON COLUMN credit.line_of_credit.month IS 'first day of the month (月份)';
 COMMENT ON COLUMN credit.line_of_credit.key IS 'the institution''s own number of it (业务编号)';
@@ -111,10 +111,9 @@ CREATE TABLE credit.guarantee (
     fee_rate        numeric(9,6) CHECK (fee_rate <> 'NaN'),
     government      boolean NOT NULL DEFAULT false,
     inclusive       boolean NOT NULL DEFAULT false,
-    new_borrower    boolean NOT NULL DEFAULT false,
-    PRIMARY KEY (institution_id, key, month)
+    new_borrower    boolean NOT NULL DEFAULT false
 ) PARTITION BY RANGE (month);
-CREATE TABLE credit.guarantee_other PARTITION OF credit.guarantee DEFAULT;
+CREATE TABLE credit.guarantee_other PARTITION OF credit.guarantee (PRIMARY KEY (institution_id, key, month)) DEFAULT;
 COMMENT ON TABLE credit.guarantee IS 'guarantees in force at the end of a month (担保业务)';
 COMMENT ON COLUMN credit.guarantee.month IS 'first day of the month (月份)';
 COMMENT ON COLUMN credit.guarantee.key IS 'the institution''s own number of it (业务编号)';
@@ -130,11 +129,11 @@ CREATE TABLE credit.insurance_policy (
     product         text NOT NULL DEFAULT '' CHECK (octet_length(product) <= 200),
     insured_amount  numeric(18,2) NOT NULL CHECK (insured_amount <> 'NaN'),
     premium         numeric(18,2) CHECK (premium <> 'NaN'),
-    kind            text NOT NULL CHECK (kind IN ('export_credit', 'environmental_liability', 'loan_guarantee', 'agriculture', 'other')),
-    platform        boolean NOT NULL DEFAULT false,
-    PRIMARY KEY (institution_id, key, month)
+    kind            text NOT NULL CHECK (kind IN ('export_credit', 'environmental_liability', 'loan_guarantee', 'agriculture',
+                                                  'other')),
+    platform        boolean NOT NULL DEFAULT false
 ) PARTITION BY RANGE (month);
-CREATE TABLE credit.insurance_policy_other PARTITION OF credit.insurance_policy DEFAULT;
+CREATE TABLE credit.insurance_policy_other PARTITION OF credit.insurance_policy (PRIMARY KEY (institution_id, key, month)) DEFAULT;
 COMMENT ON TABLE credit.insurance_policy IS 'insurance policies taken out (保险业务)';
 COMMENT ON COLUMN credit.insurance_policy.month IS 'first day of the month (月份)';
 COMMENT ON COLUMN credit.insurance_policy.key IS 'the institution''s own number of it (业务编号)';
@@ -149,10 +148,9 @@ CREATE TABLE credit.product_offer (
     segment         text NOT NULL DEFAULT '' CHECK (octet_length(segment) <= 200),
     product         text NOT NULL DEFAULT '' CHECK (octet_length(product) <= 200),
     kind            text,
-    supermarket     boolean NOT NULL DEFAULT false,
-    PRIMARY KEY (institution_id, key, month)
+    supermarket     boolean NOT NULL DEFAULT false
 ) PARTITION BY RANGE (month);
-CREATE TABLE credit.product_offer_other PARTITION OF credit.product_offer DEFAULT;
+CREATE TABLE credit.product_offer_other PARTITION OF credit.product_offer (PRIMARY KEY (institution_id, key, month)) DEFAULT;
 COMMENT ON TABLE credit.product_offer IS 'financing products on offer at the end of a month (金融产品)';
 COMMENT ON COLUMN credit.product_offer.month IS 'first day of the month (月份)';
 COMMENT ON COLUMN credit.product_offer.key IS 'the institution''s own number of it (业务编号)';
@@ -169,10 +167,9 @@ CREATE TABLE credit.financing_demand (
     amount          numeric(18,2) NOT NULL CHECK (amount <> 'NaN'),
     matched_amount  numeric(18,2) CHECK (matched_amount <> 'NaN'),
     state           text NOT NULL CHECK (state IN ('open', 'matched', 'financed', 'withdrawn')),
-    online          boolean NOT NULL DEFAULT false,
-    PRIMARY KEY (institution_id, key, month)
+    online          boolean NOT NULL DEFAULT false
 ) PARTITION BY RANGE (month);
-CREATE TABLE credit.financing_demand_other PARTITION OF credit.financing_demand DEFAULT;
+CREATE TABLE credit.financing_demand_other PARTITION OF credit.financing_demand (PRIMARY KEY (institution_id, key, month)) DEFAULT;
 COMMENT ON TABLE credit.financing_demand IS 'demands for financing published in a month (融资需求)';
 COMMENT ON COLUMN credit.financing_demand.month IS 'first day of the month (月份)';
 COMMENT ON COLUMN credit.financing_demand.key IS 'the institution''s own number of it (业务编号)';
@@ -188,10 +185,9 @@ CREATE TABLE credit.platform_registration (
     product         text NOT NULL DEFAULT '' CHECK (octet_length(product) <= 200),
     enterprise      boolean NOT NULL DEFAULT false,
     real_name       boolean NOT NULL DEFAULT false,
-    served          boolean NOT NULL DEFAULT false,
-    PRIMARY KEY (institution_id, key, month)
+    served          boolean NOT NULL DEFAULT false
 ) PARTITION BY RANGE (month);
-CREATE TABLE credit.platform_registration_other PARTITION OF credit.platform_registration DEFAULT;
+CREATE TABLE credit.platform_registration_other PARTITION OF credit.platform_registration (PRIMARY KEY (institution_id, key, month)) DEFAULT;
 COMMENT ON TABLE credit.platform_registration IS 'enterprises registered on the platform at the end of a month (平台注册)';
 COMMENT ON COLUMN credit.platform_registration.month IS 'first day of the month (月份)';
 COMMENT ON COLUMN credit.platform_registration.key IS 'the institution''s own number of it (业务编号)';
@@ -208,10 +204,9 @@ CREATE TABLE credit.park (
     star            numeric(2,0) CHECK (star BETWEEN 0 AND 5),
     filed           boolean NOT NULL DEFAULT false,
     digital         boolean NOT NULL DEFAULT false,
-    standard        boolean NOT NULL DEFAULT false,
-    PRIMARY KEY (institution_id, key, month)
+    standard        boolean NOT NULL DEFAULT false
 ) PARTITION BY RANGE (month);
-CREATE TABLE credit.park_other PARTITION OF credit.park DEFAULT;
+CREATE TABLE credit.park_other PARTITION OF credit.park (PRIMARY KEY (institution_id, key, month)) DEFAULT;
 COMMENT ON TABLE credit.park IS 'parks of small and micro enterprises at the end of a month (小微企业园)';
 COMMENT ON COLUMN credit.park.month IS 'first day of the month (月份)';
 COMMENT ON COLUMN credit.park.key IS 'the institution''s own number of it (业务编号)';
@@ -227,10 +222,9 @@ CREATE TABLE credit.park_tenant (
     product         text NOT NULL DEFAULT '' CHECK (octet_length(product) <= 200),
     park            text NOT NULL,
     star            numeric(2,0) CHECK (star BETWEEN 0 AND 5),
-    credited        boolean NOT NULL DEFAULT false,
-    PRIMARY KEY (institution_id, key, month)
+    credited        boolean NOT NULL DEFAULT false
 ) PARTITION BY RANGE (month);
-CREATE TABLE credit.park_tenant_other PARTITION OF credit.park_tenant DEFAULT;
+CREATE TABLE credit.park_tenant_other PARTITION OF credit.park_tenant (PRIMARY KEY (institution_id, key, month)) DEFAULT;
 COMMENT ON TABLE credit.park_tenant IS 'tenants of parks at the end of a month (入园企业)';
 COMMENT ON COLUMN credit.park_tenant.month IS 'first day of the month (月份)';
 COMMENT ON COLUMN credit.park_tenant.key IS 'the institution''s own number of it (业务编号)';
@@ -293,10 +287,11 @@ BEGIN
         FOR first IN SELECT generate_series(date_trunc('month', from_day::timestamp), until_day::timestamp, '1 month')::date LOOP
             part := format('%s_%s', l, to_char(first, 'YYYY_MM'));
             CONTINUE WHEN to_regclass(format('credit.%I', part)) IS NOT NULL;
-            EXECUTE format('CREATE TABLE credit.%I (LIKE credit.%I INCLUDING DEFAULTS INCLUDING CONSTRAINTS)', part, l);
+            EXECUTE format('CREATE TABLE credit.%I (LIKE credit.%I INCLUDING DEFAULTS INCLUDING CONSTRAINTS, '
+                           'PRIMARY KEY (institution_id, key, month))', part, l);
             EXECUTE format('LOCK TABLE credit.%I IN ACCESS EXCLUSIVE MODE', l);
-            EXECUTE format('WITH moved AS (DELETE FROM credit.%I WHERE month = %L RETURNING *) INSERT INTO credit.%I SELECT * FROM moved',
-                           l || '_other', first, part);
+            EXECUTE format('WITH moved AS (DELETE FROM credit.%I WHERE month = %L RETURNING *) '
+                           'INSERT INTO credit.%I SELECT * FROM moved', l || '_other', first, part);
             EXECUTE format('ALTER TABLE credit.%I ATTACH PARTITION credit.%I FOR VALUES FROM (%L) TO (%L)',
                            l, part, first, (first + interval '1 month')::date);
             made := made + 1;
@@ -321,7 +316,7 @@ DECLARE
     stranger text;
 BEGIN
     SELECT string_agg(format('%I', a.attname), ', ' ORDER BY a.attnum),
-           string_agg(format('%1$I = excluded.%1$I', a.attname), ', ' ORDER BY a.attnum)
+           string_agg(format('%1$I = (m.row).%1$I', a.attname), ', ' ORDER BY a.attnum)
                FILTER (WHERE a.attname NOT IN ('institution_id', 'key', 'month')),
            array_agg(a.attname::text) FILTER (WHERE a.attname NOT IN ('institution_id', 'month'))
       INTO names, sets, known
@@ -353,9 +348,11 @@ BEGIN
             INSERT INTO credit.ledger_correction (ledger, institution_id, month, key, batch_id, operation, given_before)
             SELECT $5, $2, $3, (m.old).key, $1, 'changed', to_jsonb(m.old)
               FROM met m WHERE (m.old).key IS NOT NULL AND m.row IS DISTINCT FROM m.old
-        ), written AS (
-            INSERT INTO %1$s (%2$s) SELECT (m.row).* FROM met m WHERE m.row IS DISTINCT FROM m.old
-            ON CONFLICT (institution_id, key, month) DO UPDATE SET %3$s
+        ), new AS (
+            INSERT INTO %1$s (%2$s) SELECT (m.row).* FROM met m WHERE (m.old).key IS NULL
+        ), changed AS (
+            UPDATE %1$s l SET %3$s FROM met m
+             WHERE l.institution_id = $2 AND l.month = $3 AND l.key = (m.old).key AND m.row IS DISTINCT FROM m.old
         )
         SELECT count(*) FILTER (WHERE (m.old).key IS NULL),
                count(*) FILTER (WHERE (m.old).key IS NOT NULL AND m.row IS DISTINCT FROM m.old),
@@ -370,7 +367,7 @@ CREATE FUNCTION credit._ledger_subject(code text) RETURNS bigint
 DECLARE
     id bigint;
 BEGIN
-    SELECT s.subject_id INTO id FROM credit.subject s WHERE s.uscc OPERATOR(credit.=) code::credit.uscc;
+    SELECT s.subject_id INTO id FROM credit.subject s WHERE s.uscc OPERATOR(credit.=) _ledger_subject.code::credit.uscc;
     IF id IS NULL THEN
         RAISE EXCEPTION 'unknown subject' USING ERRCODE = 'PC301', DETAIL = 'Register it, then give the row again.';
     END IF;
@@ -446,7 +443,7 @@ BEGIN
          GROUP BY (e.ordinality - 1) / 5000 ORDER BY (e.ordinality - 1) / 5000
     LOOP
         BEGIN
-            -- of a key given twice ON CONFLICT says so (21000), and the rows are taken one by one
+            -- a key that is given twice has the rows taken one by one
             part := credit._take_ledger(batch, ledger, caller.institution_id, first, chunk);
             IF EXISTS (SELECT FROM unnest(chunk) c(row) WHERE c.row ->> 'key' = ANY (keys))
                OR (SELECT count(DISTINCT c.row ->> 'key') FROM unnest(chunk) c(row)) < cardinality(chunk) THEN
@@ -456,7 +453,7 @@ BEGIN
             got.updated := got.updated + part.updated;
             got.unchanged := got.unchanged + part.unchanged;
             keys := keys || ARRAY(SELECT c.row ->> 'key' FROM unnest(chunk) c(row));
-        EXCEPTION WHEN data_exception OR integrity_constraint_violation OR cardinality_violation OR SQLSTATE 'PC301' THEN
+        EXCEPTION WHEN data_exception OR integrity_constraint_violation OR SQLSTATE 'PC301' THEN
             FOR i IN 1 .. cardinality(chunk) LOOP
                 BEGIN
                     IF jsonb_typeof(chunk[i]) IS DISTINCT FROM 'object' THEN
