@@ -398,6 +398,7 @@ CREATE FUNCTION credit._region_above(code credit.region_code, parent credit.regi
         SELECT CASE WHEN retired AND successor IS NOT NULL THEN successor ELSE COALESCE(parent, credit.region_parent(code)) END;
     END;
 CREATE INDEX region_above_idx ON credit.region (credit._region_above(code, parent, retired, successor));
+CREATE INDEX region_above_above_idx ON credit.region (credit.region_parent(credit._region_above(code, parent, retired, successor)));
 
 CREATE FUNCTION credit.regions_within(region credit.region_code) RETURNS SETOF credit.region_code
     LANGUAGE sql STABLE SECURITY DEFINER SET search_path = pg_catalog, pg_temp ROWS 100
@@ -406,7 +407,12 @@ CREATE FUNCTION credit.regions_within(region credit.region_code) RETURNS SETOF c
             SELECT region
             UNION
             SELECT r.code FROM down d
-              JOIN credit.region r ON credit._region_above(r.code, r.parent, r.retired, r.successor) OPERATOR(credit.=) d.code
+              JOIN credit.region r
+                ON credit._region_above(r.code, r.parent, r.retired, r.successor) OPERATOR(credit.=) d.code
+                -- a city that nobody has loaded is passed over: its counties are in the province
+                OR (credit.region_parent(credit._region_above(r.code, r.parent, r.retired, r.successor)) OPERATOR(credit.=) d.code
+                    AND NOT EXISTS (SELECT FROM credit.region a
+                                     WHERE a.code OPERATOR(credit.=) credit._region_above(r.code, r.parent, r.retired, r.successor)))
         )
         SELECT down.code FROM down WHERE down.code IS NOT NULL;
     END;
