@@ -271,7 +271,7 @@ $$;
 COMMENT ON FUNCTION credit.define_source(text, text, text, jsonb, text, text, text, integer, text) IS
     'make the next version of where a metric comes from; returns its number (定义指标来源)';
 
-CREATE VIEW credit.metric_definition AS
+CREATE VIEW credit.metric_definition WITH (security_barrier) AS
     SELECT m.code AS metric, m.name_zh, m.name_en, m.unit, m.additivity,
            COALESCE(s.kind, m.operation, 'reported') AS kind, s.version, s.ledger, s.filter, s.value_column, s.weight_column,
            m.left_metric, m.right_metric, m.growth_base,
@@ -419,7 +419,7 @@ CREATE FUNCTION credit.regions_within(region credit.region_code) RETURNS SETOF c
 COMMENT ON FUNCTION credit.regions_within(credit.region_code) IS
     'a region, all below it, and what was merged into them, by the tree of regions as it is now (辖区)';
 
-CREATE VIEW credit._measure_all AS
+CREATE VIEW credit._measure_all WITH (security_barrier) AS
     SELECT c.source_id, c.month, c.region, c.institution_id, c.segment, c.product, 0::bigint AS subject_id, c.n, c.value, c.weight
       FROM credit._measure_cell c
     UNION ALL

@@ -26,8 +26,8 @@
 #include "core/core.h"
 #include "target/measure.h"
 
-/* Cells held in memory before they are appended, and rows appended at once. */
-#define CELLS_MOST	100000
+/* Memory that changes take before they are appended, and rows appended at once. */
+#define GATHERED_MOST	(32 * 1024 * 1024)
 #define ROWS_AT_ONCE 500
 
 /* Columns of credit._measure_delta. */
@@ -35,8 +35,6 @@
 
 typedef struct CellKey
 {
-	int64		subject_id;		/* 0 unless the metric counts subjects */
-	int32		source;			/* index of Ledger.sources */
 	DateADT		month;
 	int32		region;
 	int32		institution;
@@ -44,20 +42,43 @@ typedef struct CellKey
 	int32		product;
 } CellKey;
 
-typedef struct Cell
+typedef struct Sum
 {
-	CellKey		key;
 	int64		n;
 	int128		value;
 	int128		weight;
+} Sum;
+
+/* One cell of all sources. */
+typedef struct Cell
+{
+	CellKey		key;
+	Sum		   *sums;			/* by index of Ledger.sources */
 } Cell;
+
+typedef struct SubjectKey
+{
+	int64		subject_id;
+	Cell	   *cell;
+	int64		source;			/* index of Ledger.sources; no padding */
+} SubjectKey;
+
+typedef struct Subject
+{
+	SubjectKey	key;
+	int64		n;
+} Subject;
 
 struct Changes
 {
 	Ledger	   *ledger;
 	MemoryContext context;
+	MemoryContext gathered;		/* cells and subjects, reset when they are appended */
 	MemoryContext row;			/* reset for each row */
 	HTAB	   *cells;
+	HTAB	   *subjects;
+	Size		taken;			/* about as much memory is in gathered */
+	Cell	   *last;			/* the cell of the row before, or NULL */
 	int			n_names;
 	int			max_names;
 	text	  **names;			/* segments and products met */
@@ -66,12 +87,17 @@ struct Changes
 	Datum		factors[19];	/* powers of ten, numeric */
 };
 
-static HTAB *
-new_cells(MemoryContext context)
+static void
+gather_anew(Changes *changes)
 {
-	HASHCTL		ctl = {.keysize = sizeof(CellKey), .entrysize = sizeof(Cell), .hcxt = context};
+	HASHCTL		cells = {.keysize = sizeof(CellKey), .entrysize = sizeof(Cell), .hcxt = changes->gathered};
+	HASHCTL		subjects = {.keysize = sizeof(SubjectKey), .entrysize = sizeof(Subject), .hcxt = changes->gathered};
 
-	return hash_create("pgcredit changed cells", 256, &ctl, HASH_ELEM | HASH_BLOBS | HASH_CONTEXT);
+	MemoryContextReset(changes->gathered);
+	changes->cells = hash_create("pgcredit changed cells", 64, &cells, HASH_ELEM | HASH_BLOBS | HASH_CONTEXT);
+	changes->subjects = hash_create("pgcredit changed subjects", 64, &subjects, HASH_ELEM | HASH_BLOBS | HASH_CONTEXT);
+	changes->taken = 0;
+	changes->last = NULL;
 }
 
 /*
@@ -88,7 +114,8 @@ pgcredit_changes_begin(Relation rel, Oid root)
 	changes->ledger = pgcredit_ledger(rel, root);
 	changes->context = context;
 	changes->row = AllocSetContextCreate(context, "pgcredit changed row", ALLOCSET_SMALL_SIZES);
-	changes->cells = new_cells(context);
+	changes->gathered = AllocSetContextCreate(context, "pgcredit gathered changes", ALLOCSET_DEFAULT_SIZES);
+	gather_anew(changes);
 	changes->max_names = 16;
 	changes->names = palloc(sizeof(text *) * changes->max_names);
 	changes->numbers = palloc(sizeof(int64) * Max(changes->ledger->n_numbers, 1));
@@ -204,74 +231,152 @@ scale_of(const Ledger *ledger, int number)
 }
 
 static void
-fill(Changes *changes, const Cell *cell, TupleTableSlot *slot)
+fill(Changes *changes, const Source *source, const CellKey *key, int64 subject_id, const Sum *sum, TupleTableSlot *slot)
 {
-	const Source *source = &changes->ledger->sources[cell->key.source];
 	int			scale = scale_of(changes->ledger, source->weight);
 
 	ExecClearTuple(slot);
 	memset(slot->tts_isnull, false, sizeof(bool) * DELTA_COLUMNS);
 	slot->tts_values[0] = Int32GetDatum(source->source_id);
-	slot->tts_values[1] = DateADTGetDatum(cell->key.month);
-	slot->tts_values[2] = Int32GetDatum(cell->key.region);
-	slot->tts_values[3] = Int32GetDatum(cell->key.institution);
-	slot->tts_values[4] = PointerGetDatum(changes->names[cell->key.segment]);
-	slot->tts_values[5] = PointerGetDatum(changes->names[cell->key.product]);
-	slot->tts_values[6] = Int64GetDatum(cell->key.subject_id);
-	slot->tts_values[7] = Int64GetDatum(cell->n);
-	slot->tts_values[8] = scaled(cell->value, scale + scale_of(changes->ledger, source->value));
-	slot->tts_values[9] = scaled(cell->weight, scale);
+	slot->tts_values[1] = DateADTGetDatum(key->month);
+	slot->tts_values[2] = Int32GetDatum(key->region);
+	slot->tts_values[3] = Int32GetDatum(key->institution);
+	slot->tts_values[4] = PointerGetDatum(changes->names[key->segment]);
+	slot->tts_values[5] = PointerGetDatum(changes->names[key->product]);
+	slot->tts_values[6] = Int64GetDatum(subject_id);
+	slot->tts_values[7] = Int64GetDatum(sum->n);
+	slot->tts_values[8] = scaled(sum->value, scale + scale_of(changes->ledger, source->value));
+	slot->tts_values[9] = scaled(sum->weight, scale);
 	ExecStoreVirtualTuple(slot);
 }
 
+/* Rows on their way into credit._measure_delta. */
+typedef struct Appending
+{
+	Relation	delta;
+	BulkInsertState bulk;
+	TupleTableSlot *slots[ROWS_AT_ONCE];
+	int			made;
+	int			n;
+} Appending;
+
+static void
+send(Changes *changes, Appending *a)
+{
+	if (a->n > 0)
+		table_multi_insert(a->delta, a->slots, a->n, GetCurrentCommandId(true), 0, a->bulk);
+	for (int i = 0; i < a->n; i++)
+		ExecClearTuple(a->slots[i]);
+	a->n = 0;
+	MemoryContextReset(changes->row);
+}
+
+static void
+add(Changes *changes, Appending *a, int source, const CellKey *key, int64 subject_id, const Sum *sum)
+{
+	/* What a statement takes away here and adds here again is no change. */
+	if (sum->n == 0 && sum->value == 0 && sum->weight == 0)
+		return;
+	if (a->n == a->made)
+	{
+		MemoryContext old = MemoryContextSwitchTo(changes->context);
+
+		a->slots[a->made++] = MakeSingleTupleTableSlot(RelationGetDescr(a->delta), table_slot_callbacks(a->delta));
+		MemoryContextSwitchTo(old);
+	}
+	fill(changes, &changes->ledger->sources[source], key, subject_id, sum, a->slots[a->n]);
+	if (++a->n == ROWS_AT_ONCE)
+		send(changes, a);
+}
+
 /*
- * Append what was gathered.  The rows become visible with the statement's, at the
+ * Appending what was gathered.  The rows become visible with the statement's, at the
  * next command.
  */
 static void
 append(Changes *changes)
 {
-	Relation	delta = table_open(pgcredit_relation_oid("_measure_delta", false), RowExclusiveLock);
-	BulkInsertState bulk = GetBulkInsertState();
+	Appending	a = {.delta = table_open(pgcredit_relation_oid("_measure_delta", false), RowExclusiveLock),
+					 .bulk = GetBulkInsertState()};
 	MemoryContext old = MemoryContextSwitchTo(changes->row);
-	TupleTableSlot *slots[ROWS_AT_ONCE];
-	int			made = 0;
-	int			n = 0;
 	HASH_SEQ_STATUS scan;
 	Cell	   *cell;
+	Subject    *subject;
 
-	Assert(RelationGetNumberOfAttributes(delta) == DELTA_COLUMNS);
+	Assert(RelationGetNumberOfAttributes(a.delta) == DELTA_COLUMNS);
 	hash_seq_init(&scan, changes->cells);
 	while ((cell = hash_seq_search(&scan)) != NULL)
+		for (int i = 0; i < changes->ledger->n_sources; i++)
+			add(changes, &a, i, &cell->key, 0, &cell->sums[i]);
+	hash_seq_init(&scan, changes->subjects);
+	while ((subject = hash_seq_search(&scan)) != NULL)
 	{
-		/* What a statement takes away here and adds here again is no change. */
-		if (cell->n == 0 && cell->value == 0 && cell->weight == 0)
-			continue;
-		if (n == made)
-		{
-			MemoryContextSwitchTo(changes->context);
-			slots[made++] = MakeSingleTupleTableSlot(RelationGetDescr(delta), table_slot_callbacks(delta));
-			MemoryContextSwitchTo(changes->row);
-		}
-		fill(changes, cell, slots[n]);
-		if (++n == ROWS_AT_ONCE)
-		{
-			table_multi_insert(delta, slots, n, GetCurrentCommandId(true), 0, bulk);
-			n = 0;
-			for (int i = 0; i < made; i++)
-				ExecClearTuple(slots[i]);
-			MemoryContextReset(changes->row);
-		}
+		Sum			sum = {.n = subject->n};
+
+		add(changes, &a, (int) subject->key.source, &subject->key.cell->key, subject->key.subject_id, &sum);
 	}
-	if (n > 0)
-		table_multi_insert(delta, slots, n, GetCurrentCommandId(true), 0, bulk);
-	for (int i = 0; i < made; i++)
-		ExecDropSingleTupleTableSlot(slots[i]);
+	send(changes, &a);
+	for (int i = 0; i < a.made; i++)
+		ExecDropSingleTupleTableSlot(a.slots[i]);
 	MemoryContextSwitchTo(old);
-	MemoryContextReset(changes->row);
-	FreeBulkInsertState(bulk);
-	table_close(delta, NoLock);
+	FreeBulkInsertState(a.bulk);
+	table_close(a.delta, NoLock);
 	pgcredit_folder_wanted();
+}
+
+static void
+count_subject(Changes *changes, Cell *cell, int source, int64 subject_id, int sign)
+{
+	SubjectKey	key = {.subject_id = subject_id, .cell = cell, .source = source};
+	bool		found;
+	Subject    *subject = hash_search(changes->subjects, &key, HASH_ENTER, &found);
+
+	if (!found)
+	{
+		subject->n = 0;
+		changes->taken += sizeof(Subject) + 24;
+	}
+	subject->n += sign;
+}
+
+static Cell *
+cell_of(Changes *changes, const CellKey *key)
+{
+	bool		found;
+	Cell	   *cell;
+
+	if (changes->last != NULL && memcmp(&changes->last->key, key, sizeof(CellKey)) == 0)
+		return changes->last;
+	cell = hash_search(changes->cells, key, HASH_ENTER, &found);
+	if (!found)
+	{
+		Size		size = sizeof(Sum) * changes->ledger->n_sources;
+
+		cell->sums = MemoryContextAllocZero(changes->gathered, size);
+		changes->taken += sizeof(Cell) + 24 + size;
+	}
+	changes->last = cell;
+	return cell;
+}
+
+/*
+ * The numeric columns of the row at hand.
+ */
+static void
+read_numbers(Changes *changes, TupleTableSlot *slot)
+{
+	const Ledger *ledger = changes->ledger;
+
+	for (int i = 0; i < ledger->n_numbers; i++)
+	{
+		int			column = ledger->numbers[i].attno - 1;
+
+		changes->nulls[i] = slot->tts_isnull[column];
+		changes->numbers[i] = slot->tts_isnull[column] ? 0 :
+			DatumGetInt64(DirectFunctionCall1(numeric_int8,
+											  DirectFunctionCall2(numeric_mul, slot->tts_values[column],
+																  changes->factors[ledger->numbers[i].scale])));
+	}
 }
 
 /*
@@ -283,6 +388,7 @@ pgcredit_changes_row(Changes *changes, TupleTableSlot *slot, int sign)
 	const Ledger *ledger = changes->ledger;
 	MemoryContext old;
 	CellKey		key;
+	Cell	   *cell;
 	int64		subject;
 
 	if (ledger->n_sources == 0)
@@ -290,17 +396,7 @@ pgcredit_changes_row(Changes *changes, TupleTableSlot *slot, int sign)
 	slot_getallattrs(slot);
 	MemoryContextReset(changes->row);
 	old = MemoryContextSwitchTo(changes->row);
-	for (int i = 0; i < ledger->n_numbers; i++)
-	{
-		int			column = ledger->numbers[i].attno - 1;
-
-		changes->nulls[i] = slot->tts_isnull[column];
-		changes->numbers[i] = slot->tts_isnull[column] ? 0 :
-			DatumGetInt64(DirectFunctionCall1(numeric_int8,
-											  DirectFunctionCall2(numeric_mul, slot->tts_values[column],
-																  changes->factors[ledger->numbers[i].scale])));
-	}
-	memset(&key, 0, sizeof(key));
+	read_numbers(changes, slot);
 	key.month = DatumGetDateADT(slot->tts_values[ledger->month - 1]);
 	key.region = DatumGetInt32(slot->tts_values[ledger->region - 1]);
 	key.institution = DatumGetInt32(slot->tts_values[ledger->institution - 1]);
@@ -309,37 +405,35 @@ pgcredit_changes_row(Changes *changes, TupleTableSlot *slot, int sign)
 	subject = slot->tts_isnull[ledger->subject - 1] ? 0 : DatumGetInt64(slot->tts_values[ledger->subject - 1]);
 	MemoryContextSwitchTo(old);
 
+	cell = cell_of(changes, &key);
 	for (int i = 0; i < ledger->n_sources; i++)
 	{
 		const Source *source = &ledger->sources[i];
-		Cell	   *cell;
-		bool		found;
+		Sum		   *sum = &cell->sums[i];
 
-		if (!counts(changes, source, slot))
-			continue;
-		if ((source->kind == SOURCE_DISTINCT && subject == 0) ||
+		if (!counts(changes, source, slot) ||
 			(source->value >= 0 && changes->nulls[source->value]) ||
 			(source->weight >= 0 && changes->nulls[source->weight]))
 			continue;
-		key.source = i;
-		key.subject_id = source->kind == SOURCE_DISTINCT ? subject : 0;
-		cell = hash_search(changes->cells, &key, HASH_ENTER, &found);
-		if (!found)
-			cell->n = 0, cell->value = 0, cell->weight = 0;
-		cell->n += sign;
+		if (source->kind == SOURCE_DISTINCT)
+		{
+			if (subject != 0)
+				count_subject(changes, cell, i, subject, sign);
+			continue;
+		}
+		sum->n += sign;
 		if (source->kind == SOURCE_SUM)
-			cell->value += (int128) sign * changes->numbers[source->value];
+			sum->value += (int128) sign * changes->numbers[source->value];
 		else if (source->kind == SOURCE_WEIGHTED)
 		{
-			cell->value += (int128) sign * changes->numbers[source->value] * changes->numbers[source->weight];
-			cell->weight += (int128) sign * changes->numbers[source->weight];
+			sum->value += (int128) sign * changes->numbers[source->value] * changes->numbers[source->weight];
+			sum->weight += (int128) sign * changes->numbers[source->weight];
 		}
 	}
-	if (hash_get_num_entries(changes->cells) >= CELLS_MOST)
+	if (changes->taken >= GATHERED_MOST)
 	{
 		append(changes);
-		hash_destroy(changes->cells);
-		changes->cells = new_cells(changes->context);
+		gather_anew(changes);
 	}
 }
 
