@@ -233,7 +233,7 @@ COMMENT ON COLUMN credit.category_provider.expected_every IS 'a delivery is stal
 
 CREATE TABLE credit.batch (
     batch_id bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
-    content text NOT NULL CHECK (content IN ('record', 'subject', 'region')),
+    content text NOT NULL CHECK (content IN ('record', 'subject', 'region', 'ledger')),
     category_id smallint REFERENCES credit.category,
     provider_id integer REFERENCES credit.institution,
     delivered_by text NOT NULL,

@@ -504,7 +504,10 @@ UNION ALL
 SELECT 'event_trigger', CASE WHEN p.proowner IN (SELECT u.oid FROM unguarded u) THEN 'notice' ELSE 'critical' END, format('event trigger %I', t.evtname),
        format('runs %s of %s as whoever gives a command, also as the administrator', p.oid::regprocedure, pg_get_userbyid(p.proowner)),
        'DROP EVENT TRIGGER, or be sure of its function: does it pin its search_path?'
-  FROM pg_event_trigger t JOIN pg_proc p ON p.oid = t.evtfoid WHERE t.evtenabled <> 'D'
+  FROM pg_event_trigger t JOIN pg_proc p ON p.oid = t.evtfoid
+ WHERE t.evtenabled <> 'D' AND NOT EXISTS (SELECT FROM pg_depend d JOIN pg_extension e ON e.oid = d.refobjid AND e.extname = 'pgcredit'
+                                            WHERE d.classid = 'pg_event_trigger'::regclass AND d.objid = t.oid AND d.deptype = 'e'
+                                              AND d.refclassid = 'pg_extension'::regclass)
 UNION ALL
 SELECT 'user_mapping', 'warning', format('user mapping for %s on server %I', CASE u.umuser WHEN 0 THEN 'PUBLIC' ELSE pg_get_userbyid(u.umuser)::text END, u.srvname),
        format('connects as %s, who is not guarded here: if the server leads back to this cluster, so is the reader not', o.option_value), 'Map to the institution''s own role.'

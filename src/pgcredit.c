@@ -15,6 +15,7 @@
 #include "core/core.h"
 #include "crypto/crypto.h"
 #include "rating/rating.h"
+#include "target/target.h"
 
 PG_MODULE_MAGIC;
 
@@ -29,7 +30,7 @@ request_shared_memory(void)
 	if (prev_shmem_request)
 		prev_shmem_request();
 	RequestAddinShmemSpace(pgcredit_audit_shmem_size() + pgcredit_consent_shmem_size() +
-						   pgcredit_rating_shmem_size());
+						   pgcredit_rating_shmem_size() + pgcredit_target_shmem_size());
 }
 
 static void
@@ -40,6 +41,7 @@ start_shared_memory(void)
 	pgcredit_audit_shmem_init();
 	pgcredit_consent_shmem_init();
 	pgcredit_rating_shmem_init();
+	pgcredit_target_shmem_init();
 }
 
 /*
@@ -53,6 +55,7 @@ _PG_init(void)
 	pgcredit_audit_init();
 	pgcredit_consent_init();
 	pgcredit_rating_init();
+	pgcredit_target_init();
 
 	/* Elsewhere the settings that need a start of the server are not known. */
 	if (!process_shared_preload_libraries_in_progress)

@@ -12,12 +12,14 @@ CREATE TEMP VIEW registered AS
 
 -- Vocabularies that come with the release and that nobody may add to.
 CREATE TEMP VIEW vocabulary AS
-    SELECT unnest(ARRAY['credit.institution_kind', 'credit.subject_kind'])::regclass AS oid;
+    SELECT unnest(ARRAY['credit.institution_kind', 'credit.subject_kind', 'credit.ledger'])::regclass AS oid;
 
 -- What the platform makes anew from what is dumped, or at its installation.
 CREATE TEMP VIEW derived AS
     SELECT unnest(ARRAY['credit.audit_leaf', 'credit.audit_node', 'credit.audit_history', 'credit.audit_history_state',
-                        'credit.audit_descriptor', 'credit.audit_bulk', 'credit.category_view', 'credit._installed'])::regclass AS oid;
+                        'credit.audit_descriptor', 'credit.audit_bulk', 'credit.category_view', 'credit._installed', 'credit.ledger_partition',
+                        'credit._measure_delta', 'credit._measure_cell', 'credit._measure_total', 'credit._measure_subject',
+                        'credit._measure_fold'])::regclass AS oid;
 
 SELECT is_empty($$
     SELECT r.oid::regclass FROM rel r

@@ -38,6 +38,7 @@ INSERT INTO expected SELECT trim(l), 'XXXXXXX' FROM string_to_table($$
     credit.region_of(credit.resident_id)
     credit.region_of(credit.uscc)
     credit.region_parent(credit.region_code)
+    credit._region_above(credit.region_code,credit.region_code,boolean,credit.region_code)
     credit.resident_id_check_character(text)
     credit.sex(credit.resident_id)
     credit.text(credit.uscc)
@@ -181,11 +182,16 @@ INSERT INTO expected SELECT trim(l), '.X..XXX' FROM string_to_table($$
     credit.psi(text,boolean)
     credit.psi(text,boolean,text)
 $$, E'\n') l WHERE trim(l) <> '';
+-- Deliveries of ledgers.
+INSERT INTO expected VALUES ('credit.deliver(text,date,jsonb,text,boolean)', '...XX..');
 -- Targets and statistics: aggregates.
 INSERT INTO expected SELECT trim(l), '.X...X.' FROM string_to_table($$
+    credit.check_measures(text)
     credit.check_pack(jsonb)
     credit.minimum_cell()
     credit.suppress_cells(integer[],integer[],integer[],bigint[],bigint)
+    credit.measure(text,credit.region_code,date,text,text,text,date,integer)
+    credit.regions_within(credit.region_code)
     credit.target_status(text,date,credit.region_code)
     credit._stat_access()
     credit._stat_consent()
@@ -236,8 +242,11 @@ INSERT INTO expected SELECT trim(l), '.X.....' FROM string_to_table($$
     credit.create_model(jsonb)
     credit.create_pack(jsonb)
     credit.define_category(text,text,text,text,text[],jsonb,text)
+    credit.define_source(text,text,text,jsonb,text,text,text,integer,text)
     credit.discard_model(text,integer)
     credit.drop_pack(text)
+    credit.extend_ledgers(date,date)
+    credit.fold_measures()
     credit.load_regions(jsonb,text)
     credit.load_regions(regclass,text)
     credit.observe(jsonb)
@@ -247,6 +256,7 @@ INSERT INTO expected SELECT trim(l), '.X.....' FROM string_to_table($$
     credit.publish_model(text,integer)
     credit.rate(text,bigint,record)
     credit.rebuild_category_views(boolean)
+    credit.rebuild_measures()
     credit.register_institution(text,text,text,text,regrole,credit.uscc,credit.region_code)
     credit.remove_consent_template(text,text)
     credit.replay(bigint,bigint)
@@ -303,11 +313,28 @@ INSERT INTO expected SELECT trim(l), '.......' FROM string_to_table($$
     credit._check_definition(jsonb,boolean)
     credit._check_figure(text,credit.region_code,daterange,numeric,text,text)
     credit._check_signature(credit.consent,bigint,text,bytea)
+    credit._check_source()
     credit._check_template(credit.consent)
     credit._close_request(bigint,text,text,bigint)
     credit._code_digest()
     credit._code_expected()
     credit._compares(numeric,text)
+    credit._count_sources()
+    credit._forget_sources(regclass)
+    credit._ledger_altered()
+    credit._ledger_dropped()
+    credit._ledger_row_fits(credit.region_code,bigint)
+    credit._ledger_subject(text)
+    credit._measure(text,credit.region_code[],date,date,integer,text,text,integer,integer)
+    credit._measure_change()
+    credit._measure_partition(regclass,regclass,integer)
+    credit._measure_query(credit.metric_source)
+    credit._measure_source(credit.metric_source,date,date,credit.region_code[],integer,text,text)
+    credit._need_read_committed(text)
+    credit._reconcile_ledgers()
+    credit._source_problem(credit.metric_source)
+    credit._take_ledger(bigint,text,integer,date,jsonb[])
+    credit._watch_table(regclass,text,boolean)
     credit._consent_draft(bigint,text,text[],text[],timestamp with time zone,timestamp with time zone,text,integer,text,integer,date,date,interval,text,text)
     credit._consent_final()
     credit._consent_members(credit.consent)
@@ -615,6 +642,40 @@ INSERT INTO expected VALUES
     ('table credit.observation_history',    '.r...r.'),
     ('table credit.reported_figures',       '.r...r.'),
     ('table credit.observation_rejected',   '.r.....'),
+-- Ledgers: by what is measured of them.
+    ('table credit.loan_balance',           '.......'),
+    ('table credit.loan_balance_other',     '.......'),
+    ('table credit.loan_issue',             '.......'),
+    ('table credit.loan_issue_other',       '.......'),
+    ('table credit.line_of_credit',         '.......'),
+    ('table credit.line_of_credit_other',   '.......'),
+    ('table credit.guarantee',              '.......'),
+    ('table credit.guarantee_other',        '.......'),
+    ('table credit.insurance_policy',       '.......'),
+    ('table credit.insurance_policy_other', '.......'),
+    ('table credit.product_offer',          '.......'),
+    ('table credit.product_offer_other',    '.......'),
+    ('table credit.financing_demand',       '.......'),
+    ('table credit.financing_demand_other', '.......'),
+    ('table credit.platform_registration',  '.......'),
+    ('table credit.platform_registration_other','.......'),
+    ('table credit.park',                   '.......'),
+    ('table credit.park_other',             '.......'),
+    ('table credit.park_tenant',            '.......'),
+    ('table credit.park_tenant_other',      '.......'),
+    ('table credit.ledger',                 '.r.rrr.'),
+    ('table credit.ledger_correction',      '.......'),
+    ('table credit.ledger_partition',       '.r.....'),
+    ('table credit.metric_source',          '.r...r.'),
+    ('view credit.metric_definition',       '.r...r.'),
+    ('table credit._measure_delta',         '.......'),
+    ('table credit._measure_cell',          '.......'),
+    ('table credit._measure_total',         '.......'),
+    ('table credit._measure_subject',       '.......'),
+    ('table credit._measure_fold',          '.......'),
+    ('view credit._measure_all',            '.......'),
+    ('view credit.measure_now',             '.r...r.'),
+    ('view credit.measure_state',           '.r.....'),
 -- Sequences: how many there are is nobody's business.
     ('sequence credit.audit_outbox_id_seq',                 '.......'),
     ('sequence credit.batch_batch_id_seq',                  '.......'),
@@ -622,6 +683,7 @@ INSERT INTO expected VALUES
     ('sequence credit.consent_request_request_id_seq',      '.......'),
     ('sequence credit.subject_key_key_id_seq',              '.......'),
     ('sequence credit.institution_institution_id_seq',      '.......'),
+    ('sequence credit.metric_source_source_id_seq',         '.......'),
     ('sequence credit.model_model_id_seq',                  '.......'),
     ('sequence credit.observation_history_history_id_seq',  '.......'),
     ('sequence credit.rating_rating_id_seq',                '.......'),
@@ -754,7 +816,9 @@ SELECT is_empty($$
 SELECT is_empty($$
     SELECT DISTINCT m.classid::regclass FROM member m
      WHERE m.classid NOT IN ('pg_proc'::regclass, 'pg_class'::regclass, 'pg_type'::regclass,
-                             'pg_operator'::regclass, 'pg_cast'::regclass, 'pg_opclass'::regclass, 'pg_opfamily'::regclass) $$,
+                             'pg_operator'::regclass, 'pg_cast'::regclass, 'pg_opclass'::regclass, 'pg_opfamily'::regclass,
+                             -- nobody calls one
+                             'pg_event_trigger'::regclass) $$,
     'there is no kind of object that the matrix does not know and that may carry rights');
 
 -- ------------------------------------------------------------------ the owner

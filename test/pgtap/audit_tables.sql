@@ -28,7 +28,19 @@ INSERT INTO unaudited VALUES
     ('credit.rating_batch',         'course of a run; what it brought is recorded as writes of credit.rating'),
     ('credit.rating_failure',       'likewise, of subjects that could not be rated'),
     ('credit.rating_mark',          'work that is due; the change that marked and the rating are recorded'),
-    ('credit.observation_rejected', 'rows that did not go in');
+    ('credit.observation_rejected', 'rows that did not go in'),
+    ('credit.ledger',               'comes with the release'),
+    ('credit.ledger_correction',    'what a delivery replaced; the delivery is in credit.batch'),
+    ('credit.ledger_partition',     'derived from the catalogue'),
+    ('credit._measure_delta',       'derived from the ledgers'),
+    ('credit._measure_cell',        'derived from the ledgers'),
+    ('credit._measure_total',       'derived from the ledgers'),
+    ('credit._measure_subject',     'derived from the ledgers'),
+    ('credit._measure_fold',        'counts what was folded');
+INSERT INTO unaudited
+SELECT t, 'millions of rows, which say nothing about one subject''s consent; deliveries are in credit.batch, corrections kept'
+  FROM (SELECT format('credit.%I', l.ledger)::regclass FROM credit.ledger l
+        UNION ALL SELECT format('credit.%I', l.ledger || '_other')::regclass FROM credit.ledger l) x(t);
 
 CREATE TEMP VIEW tab AS
     SELECT c.oid::regclass AS name FROM pg_depend d

@@ -33,7 +33,7 @@ SELECT is(array_agg(DISTINCT f.proname::text ORDER BY f.proname::text),
           'what an analyst may call')
   FROM room_function f WHERE has_function_privilege('credit_analyst', f.oid, 'EXECUTE');
 SELECT is(array_agg(DISTINCT f.proname::text ORDER BY f.proname::text),
-          ARRAY['annual_rate', 'base_of_growth', 'check_pack', 'compare_annual_rate', 'create_pack', 'drop_pack', 'observe',
+          ARRAY['annual_rate', 'base_of_growth', 'check_pack', 'compare_annual_rate', 'create_pack', 'define_source', 'drop_pack', 'observe',
                 'observe_reported', 'retract_observation', 'set_target', 'target_status'],
           'what an operator may call')
   FROM room_function f WHERE has_function_privilege('credit_operator', f.oid, 'EXECUTE');
