@@ -390,10 +390,11 @@ $$;
 
 -- reading ---------------------------------------------------------------------
 
--- Where a region belongs today: to what it was merged into, else to the region above.
+-- Where a region belongs today: to what it was merged into, else to the region above. Without settings, so that the planner
+-- puts its body in its place.
 CREATE FUNCTION credit._region_above(code credit.region_code, parent credit.region_code, retired boolean,
                                      successor credit.region_code) RETURNS credit.region_code
-    LANGUAGE sql IMMUTABLE PARALLEL SAFE SET search_path = pg_catalog, pg_temp
+    LANGUAGE sql IMMUTABLE PARALLEL SAFE
     BEGIN ATOMIC
         SELECT CASE WHEN retired AND successor IS NOT NULL THEN successor ELSE COALESCE(parent, credit.region_parent(code)) END;
     END;
@@ -401,7 +402,7 @@ CREATE INDEX region_above_idx ON credit.region (credit._region_above(code, paren
 CREATE INDEX region_above_above_idx ON credit.region (credit.region_parent(credit._region_above(code, parent, retired, successor)));
 
 CREATE FUNCTION credit.regions_within(region credit.region_code) RETURNS SETOF credit.region_code
-    LANGUAGE sql STABLE SECURITY DEFINER SET search_path = pg_catalog, pg_temp ROWS 100
+    LANGUAGE sql STABLE SECURITY DEFINER SET search_path = pg_catalog, pg_temp SET jit = off ROWS 100
     BEGIN ATOMIC
         WITH RECURSIVE down(code) AS (
             SELECT region
@@ -530,7 +531,7 @@ $$;
 CREATE FUNCTION credit.measure(metric text, region credit.region_code DEFAULT NULL, month date DEFAULT NULL,
                                institution text DEFAULT NULL, segment text DEFAULT NULL, product text DEFAULT NULL,
                                from_month date DEFAULT NULL, version integer DEFAULT NULL) RETURNS numeric
-    LANGUAGE plpgsql STABLE SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
+    LANGUAGE plpgsql STABLE SECURITY DEFINER SET search_path = pg_catalog, pg_temp SET jit = off AS $$
 DECLARE
     last date := date_trunc('month', COALESCE(month, now()::date)::timestamp)::date;
     first date := date_trunc('month', COALESCE(from_month, last)::timestamp)::date;

@@ -40,7 +40,7 @@ typedef struct Place
 {
 	Oid			dbid;			/* InvalidOid: free */
 	int			pid;			/* 0: none runs */
-	TimestampTz tried;
+	TimestampTz tried;			/* when one was last started, or wanted while it ran */
 } Place;
 
 typedef struct Folders
@@ -110,7 +110,8 @@ start_folder(void)
 	SpinLockAcquire(&folders->mutex);
 	place = place_of(MyDatabaseId);
 	start = place != NULL && place->pid == 0 && now >= place->tried + RETRY_MS * INT64CONST(1000);
-	if (start)
+	/* One that runs stays for what is about to be committed. */
+	if (start || (place != NULL && place->pid != 0))
 		place->tried = now;
 	SpinLockRelease(&folders->mutex);
 	if (!start)
@@ -143,7 +144,7 @@ at_end(XactEvent event, void *arg)
 void
 pgcredit_folder_wanted(void)
 {
-	wanted = folders != NULL && !IsBackgroundWorker;
+	wanted = folders != NULL;
 }
 
 void
@@ -160,6 +161,23 @@ gone(int code, Datum arg)
 		if (folders->places[i].pid == MyProcPid)
 			folders->places[i].pid = 0;
 	SpinLockRelease(&folders->mutex);
+}
+
+/*
+ * Give up the place, unless somebody has just wanted a folder.
+ */
+static bool
+may_leave(Place *place)
+{
+	TimestampTz now = GetCurrentTimestamp();
+	bool		leave;
+
+	SpinLockAcquire(&folders->mutex);
+	leave = now >= place->tried + IDLE_TURNS * TURN_MS * INT64CONST(1000);
+	if (leave)
+		place->pid = 0;
+	SpinLockRelease(&folders->mutex);
+	return leave;
 }
 
 /*
@@ -219,7 +237,7 @@ pgcredit_folder_main(Datum arg)
 	SetConfigOption("search_path", "pg_catalog, pg_temp", PGC_SUSET, PGC_S_OVERRIDE);
 	SetConfigOption("statement_timeout", "0", PGC_SUSET, PGC_S_OVERRIDE);
 	SetConfigOption("lock_timeout", "500ms", PGC_SUSET, PGC_S_OVERRIDE);
-	while (idle < IDLE_TURNS && here)
+	while (here && (idle < IDLE_TURNS || !may_leave(place)))
 	{
 		CHECK_FOR_INTERRUPTS();
 		if (ConfigReloadPending)
