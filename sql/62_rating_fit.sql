@@ -330,8 +330,11 @@ BEGIN
         RAISE EXCEPTION 'max_iterations is not between 1 and 1000' USING ERRCODE = 'invalid_parameter_value';
     END IF;
     EXECUTE query INTO seen USING '{}'::float8[];
-    IF seen IS NULL OR seen[3] > 0 THEN
-        RAISE EXCEPTION '% rows of % have no outcome or no usable weight', coalesce(seen[3], 0), relation USING ERRCODE = 'PC413',
+    IF seen IS NULL OR seen[1] + seen[3] = 0 THEN
+        RAISE EXCEPTION '% has no rows to fit', relation USING ERRCODE = 'PC413';
+    END IF;
+    IF seen[3] > 0 THEN
+        RAISE EXCEPTION '% rows of % have no outcome or no usable weight', seen[3], relation USING ERRCODE = 'PC413',
             HINT = 'Outcomes are not null; weights are finite and not negative.';
     END IF;
     IF seen[2] = 0 OR seen[2] = seen[1] THEN
@@ -394,6 +397,8 @@ BEGIN
         END IF;
         RAISE EXCEPTION 'the fit did not converge in % iterations', most USING ERRCODE = 'PC412';
     END IF;
+    -- the last step is below what can be told apart, and still makes the coefficients better
+    setup := ARRAY(SELECT b + s FROM unnest(stepped.step, beta) WITH ORDINALITY u(s, b, place) ORDER BY place) || units;
     answer := credit._fit_coefficients(sums, setup);
     RETURN jsonb_build_object('n', seen[1], 'bad', seen[2], 'log_likelihood', likelihood, 'null_log_likelihood', null_likelihood,
         'aic', 2 * (p + 1) - 2 * likelihood, 'iterations', iterations, 'partial_states', sums[4], 'terms',
@@ -422,6 +427,168 @@ BEGIN ATOMIC
 END;
 COMMENT ON FUNCTION credit.fit_terms(jsonb) IS 'coefficients of a fit as rows (回归系数)';
 
+-- ---------------------------------------------------------------------------
+-- A scorecard from bins: regression on their weights of evidence, points by doubling of the odds
+-- ---------------------------------------------------------------------------
+
+CREATE TABLE credit.fit (
+    fit_id bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
+    model_id bigint NOT NULL REFERENCES credit.model ON DELETE CASCADE,
+    sample text NOT NULL,
+    outcome text NOT NULL,
+    options jsonb NOT NULL,
+    bins jsonb NOT NULL,
+    fit jsonb NOT NULL,
+    steps jsonb NOT NULL,
+    fitted_by text NOT NULL,
+    fitted_at timestamptz NOT NULL DEFAULT now()
+);
+COMMENT ON TABLE credit.fit IS 'how the draft of a model was fitted: sample, options, bins, coefficients, steps of the selection (建模记录)';
+COMMENT ON COLUMN credit.fit.bins IS 'bins of each column offered, with counts, weight of evidence and IV, by column';
+COMMENT ON COLUMN credit.fit.fit IS 'what credit.fit_logistic returns for the columns kept; credit.fit_terms makes rows of it';
+SELECT pg_catalog.pg_extension_config_dump('credit.fit', '');
+SELECT pg_catalog.pg_extension_config_dump('credit.fit_fit_id_seq', '');
+SELECT credit._audit_table('credit.fit');
+
+-- The only step of a fit that needs more rights than the caller has: a draft, which a second look must publish.
+CREATE FUNCTION credit._keep_fit(definition jsonb, sample text, outcome text, options jsonb, bins jsonb, fit jsonb, steps jsonb,
+        OUT fit_id bigint, OUT version integer) RETURNS record
+    LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
+#variable_conflict use_variable
+BEGIN
+    version := credit.create_model(definition);
+    INSERT INTO credit.fit AS f (model_id, sample, outcome, options, bins, fit, steps, fitted_by)
+    SELECT m.model_id, sample, outcome, options, bins, fit, steps, credit.calling_role()::text
+      FROM credit.model m WHERE m.name = definition ->> 'name' AND m.version = version
+    RETURNING f.fit_id INTO fit_id;
+END
+$$;
+
+-- The weight of evidence of a column as an SQL expression over t, all of it quoted.
+CREATE FUNCTION credit._woe_expression(bins jsonb, field text, is_number boolean) RETURNS text
+    LANGUAGE sql IMMUTABLE PARALLEL SAFE SET search_path = pg_catalog, pg_temp
+BEGIN ATOMIC
+    SELECT format('CASE %s END', string_agg(format('WHEN %s THEN %L::float8',
+        CASE b.kind WHEN 'missing' THEN format('t.%I IS NULL', field)
+                    WHEN 'interval' THEN
+                        CASE WHEN b.high IS NULL THEN format('t.%I IS NOT NULL', field)
+                             ELSE format(CASE b.closure WHEN 'closedOpen' THEN 't.%I::float8 < %L::float8' ELSE 't.%I::float8 <= %L::float8' END, field, b.high) END
+                    ELSE CASE WHEN is_number THEN format('t.%I::float8 = ANY (%L::float8[])', field, b."values")
+                              ELSE format('t.%I::text = ANY (%L::text[])', field, b."values") END END,
+        b.woe), ' ' ORDER BY b.bin))
+      FROM jsonb_to_recordset(bins) AS b(bin integer, kind text, high float8, closure text, "values" text[], woe float8);
+END;
+
+CREATE FUNCTION credit.fit_scorecard(name text, relation regclass, outcome name, fields text[], options jsonb DEFAULT '{}',
+        OUT fit_id bigint, OUT version integer) RETURNS record
+    LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $$
+#variable_conflict use_variable
+DECLARE
+    weight CONSTANT name := options ->> 'weight';
+    selection CONSTANT text := coalesce(options ->> 'selection', 'none');
+    min_iv CONSTANT float8 := coalesce((options ->> 'min_iv')::float8, 0);
+    p_enter CONSTANT float8 := coalesce((options ->> 'p_enter')::float8, 0.05);
+    p_remove CONSTANT float8 := coalesce((options ->> 'p_remove')::float8, 0.05);
+    most CONSTANT integer := coalesce((options ->> 'max_iterations')::integer, 25);
+    digits CONSTANT integer := coalesce((options ->> 'digits')::integer, 0);
+    factor CONSTANT float8 := coalesce((options ->> 'pdo')::float8, 20) / ln(2::float8);
+    "offset" CONSTANT float8 := coalesce((options ->> 'score')::float8, 600) - factor * ln(coalesce((options ->> 'odds')::float8, 50));
+    field text;
+    numbers jsonb := '{}';
+    binned jsonb;
+    bins jsonb := '{}';
+    expressions jsonb := '{}';
+    ivs jsonb := '{}';
+    ordered text[];
+    kept text[] := '{}';
+    fit jsonb;
+    trial jsonb;
+    worst record;
+    steps jsonb := '[]';
+    definition jsonb;
+BEGIN
+    PERFORM credit._fit_options(options, '{bins,fields,weight,selection,min_iv,p_enter,p_remove,max_iterations,pdo,score,odds,digits,unseen}');
+    IF selection NOT IN ('none', 'forward', 'backward', 'both') OR digits NOT BETWEEN 0 AND 6 OR NOT (factor > 0 AND p_enter <= p_remove)
+       OR coalesce((options ->> 'odds')::float8, 50) <= 0 OR coalesce(options ->> 'unseen', 'refuse') NOT IN ('refuse', 'worst')
+       OR coalesce(cardinality(fields), 0) = 0 OR array_position(fields, NULL) IS NOT NULL THEN
+        RAISE EXCEPTION 'invalid option or no columns to fit' USING ERRCODE = 'invalid_parameter_value',
+            HINT = 'selection is none, forward, backward or both; digits 0 to 6; pdo and odds positive; p_enter at most p_remove; unseen refuse or worst.';
+    END IF;
+    FOREACH field IN ARRAY fields LOOP
+        SELECT jsonb_agg(to_jsonb(b) ORDER BY b.bin) INTO binned
+          FROM credit.woe_bins(relation, field, outcome, coalesce(options -> 'bins', '{}') || coalesce(options -> 'fields' -> field, '{}')) b;
+        bins := bins || jsonb_build_object(field, binned);
+        ivs := ivs || jsonb_build_object(field, (SELECT sum((b ->> 'iv')::float8) FROM jsonb_array_elements(binned) b));
+        numbers := numbers || jsonb_build_object(field, (SELECT a.atttypid::regtype::text FROM pg_attribute a WHERE a.attrelid = relation AND a.attname = field));
+        expressions := expressions || jsonb_build_object(field, credit._woe_expression(binned, field,
+            numbers ->> field NOT IN ('text', 'character varying', 'character', 'boolean')));
+    END LOOP;
+    SELECT array_agg(f ORDER BY (ivs ->> f)::float8 DESC, place) FILTER (WHERE (ivs ->> f)::float8 >= min_iv),
+           coalesce(jsonb_agg(jsonb_build_object('column', f, 'step', 'left out', 'iv', ivs -> f)) FILTER (WHERE (ivs ->> f)::float8 < min_iv), '[]')
+      INTO ordered, steps FROM unnest(fields) WITH ORDINALITY u(f, place);
+    IF ordered IS NULL THEN
+        RAISE EXCEPTION 'no column has an information value of at least %', min_iv USING ERRCODE = 'PC413';
+    END IF;
+    IF selection IN ('forward', 'both') THEN
+        FOREACH field IN ARRAY ordered LOOP
+            trial := credit._fit(relation, outcome, weight, ARRAY(SELECT expressions ->> f FROM unnest(kept || field) WITH ORDINALITY u(f, place) ORDER BY place), kept || field, most);
+            IF (trial -> 'terms' -> -1 ->> 'p')::float8 <= p_enter THEN
+                kept := kept || field;
+                fit := trial;
+            END IF;
+            steps := steps || jsonb_build_object('column', field, 'step', CASE kept[cardinality(kept)] WHEN field THEN 'entered' ELSE 'not entered' END,
+                                                 'iv', ivs -> field, 'p', trial -> 'terms' -> -1 -> 'p');
+        END LOOP;
+    ELSE
+        kept := ordered;
+    END IF;
+    LOOP
+        IF cardinality(kept) = 0 THEN
+            RAISE EXCEPTION 'no column has a p value of at most %', p_enter USING ERRCODE = 'PC413';
+        END IF;
+        fit := credit._fit(relation, outcome, weight, ARRAY(SELECT expressions ->> f FROM unnest(kept) WITH ORDINALITY u(f, place) ORDER BY place), kept, most);
+        EXIT WHEN selection IN ('none', 'forward');
+        SELECT t.term, t.p INTO worst FROM credit.fit_terms(fit) t WHERE t.term <> 'intercept' ORDER BY abs(t.z), t.term LIMIT 1;
+        EXIT WHEN worst.p <= p_remove;
+        kept := array_remove(kept, worst.term);
+        steps := steps || jsonb_build_object('column', worst.term, 'step', 'removed', 'iv', ivs -> worst.term, 'p', worst.p);
+    END LOOP;
+    -- score = offset - factor * (intercept + sum of coefficient * woe), so that pdo points double the odds good to bad
+    WITH t AS MATERIALIZED (SELECT t.term, t.estimate, row_number() OVER () - 1 AS place FROM credit.fit_terms(fit) t),
+         a AS MATERIALIZED (
+            SELECT t.term, t.place, b.*, round((-factor * t.estimate * b.woe)::numeric, digits) AS points
+              FROM t, jsonb_to_recordset(bins -> t.term) AS b(bin integer, kind text, low float8, high float8, closure text, "values" jsonb, woe float8)
+             WHERE t.place > 0)
+    SELECT jsonb_build_object('name', name,
+               'initial_score', round(("offset" - factor * (SELECT estimate FROM t WHERE place = 0))::numeric, digits),
+               'baseline_method', 'max',
+               'characteristics', jsonb_agg(c.j ORDER BY c.place),
+               'reasons', jsonb_agg(jsonb_build_object('code', 'R' || c.place, 'text_en', c.term, 'text_zh', c.term) ORDER BY c.place))
+      INTO definition
+      FROM (SELECT a.place, a.term, jsonb_build_object('name', a.term, 'field', a.term, 'reason_code', 'R' || a.place,
+                'data_type', CASE WHEN numbers ->> a.term = 'boolean' THEN 'boolean'
+                                  WHEN numbers ->> a.term IN ('text', 'character varying', 'character') THEN 'text' ELSE 'number' END,
+                'baseline_score', max(a.points),
+                'attributes', jsonb_agg(jsonb_strip_nulls(jsonb_build_object(
+                    'kind', CASE WHEN a.kind = 'special' THEN 'set' ELSE a.kind END, 'points', a.points,
+                    'low', a.low, 'high', a.high,
+                    'closure', CASE WHEN a.kind = 'interval' THEN a.closure END,
+                    'values', CASE WHEN jsonb_typeof(a."values") <> 'array' THEN NULL
+                                   WHEN numbers ->> a.term IN ('text', 'character varying', 'character') THEN a."values"
+                                   ELSE (SELECT jsonb_agg(v::jsonb) FROM jsonb_array_elements_text(a."values") v) END)) ORDER BY a.bin)
+                || CASE WHEN options ->> 'unseen' = 'worst' THEN
+                       jsonb_build_array(jsonb_build_object('kind', 'other', 'points', min(a.points)))
+                       || CASE WHEN bool_or(a.kind = 'missing') THEN '[]'::jsonb
+                               ELSE jsonb_build_array(jsonb_build_object('kind', 'missing', 'points', min(a.points))) END
+                   ELSE '[]'::jsonb END) AS j
+              FROM a GROUP BY a.place, a.term) c;
+    SELECT k.fit_id, k.version INTO fit_id, version
+      FROM credit._keep_fit(definition, relation::text, outcome::text, options, bins, fit, steps) k;
+END
+$$;
+COMMENT ON FUNCTION credit.fit_scorecard(text, regclass, name, text[], jsonb) IS
+    'bin columns, fit their weights of evidence, scale to points, and keep the result as the draft of a model (评分卡建模)';
+
 REVOKE ALL ON FUNCTION credit._fit_options(jsonb, text[]), credit._woe(float8[], float8[], jsonb),
     credit._monotone(float8[], float8[], float8, text), credit.woe_bins(regclass, name, name, jsonb),
     credit.iv(regclass, name, name, jsonb),
@@ -429,10 +596,16 @@ REVOKE ALL ON FUNCTION credit._fit_options(jsonb, text[]), credit._woe(float8[],
     credit._fit_serialize(internal), credit._fit_deserialize(bytea, internal), credit._fit_final(internal),
     credit._fit_step(float8[], float8[]), credit._fit_coefficients(float8[], float8[]),
     credit._fit_sums(boolean, float8, float8[], float8[]), credit._fit(regclass, name, name, text[], text[], integer),
-    credit.fit_logistic(regclass, name, text[], name, integer), credit.fit_terms(jsonb) FROM PUBLIC;
+    credit.fit_logistic(regclass, name, text[], name, integer), credit.fit_terms(jsonb),
+    credit._keep_fit(jsonb, text, text, jsonb, jsonb, jsonb, jsonb), credit._woe_expression(jsonb, text, boolean),
+    credit.fit_scorecard(text, regclass, name, text[], jsonb) FROM PUBLIC;
 -- the steps run as the caller, who must be able to call them
 GRANT EXECUTE ON FUNCTION credit._fit_options(jsonb, text[]), credit._woe(float8[], float8[], jsonb),
     credit._monotone(float8[], float8[], float8, text), credit.woe_bins(regclass, name, name, jsonb),
     credit.iv(regclass, name, name, jsonb), credit._fit_step(float8[], float8[]), credit._fit_coefficients(float8[], float8[]),
     credit._fit_sums(boolean, float8, float8[], float8[]), credit._fit(regclass, name, name, text[], text[], integer),
-    credit.fit_logistic(regclass, name, text[], name, integer), credit.fit_terms(jsonb) TO credit_operator, credit_analyst;
+    credit.fit_logistic(regclass, name, text[], name, integer), credit.fit_terms(jsonb),
+    credit._keep_fit(jsonb, text, text, jsonb, jsonb, jsonb, jsonb), credit._woe_expression(jsonb, text, boolean),
+    credit.fit_scorecard(text, regclass, name, text[], jsonb) TO credit_operator, credit_analyst;
+REVOKE ALL ON credit.fit FROM PUBLIC;
+GRANT SELECT ON credit.fit TO credit_operator, credit_analyst, credit_auditor;

@@ -20,6 +20,7 @@
 
 #include "core/core.h"
 #include "rating/fit_kernel.h"
+#include "rating/rank_kernel.h"
 
 #define MAX_FIT_COLUMNS 200
 
@@ -40,7 +41,7 @@ typedef struct FitState
 	int64		n;
 	int64		nbad;
 	int64		unusable;		/* rows without an outcome or a weight */
-	int64		parts;			/* partial states in this one */
+	int64		parts;			/* states that came from other processes */
 	double		values[FLEXIBLE_ARRAY_MEMBER];	/* sums, then spare room */
 } FitState;
 
@@ -51,6 +52,7 @@ PG_FUNCTION_INFO_V1(pgcredit_fit_deserialize);
 PG_FUNCTION_INFO_V1(pgcredit_fit_final);
 PG_FUNCTION_INFO_V1(pgcredit_fit_step);
 PG_FUNCTION_INFO_V1(pgcredit_fit_coefficients);
+PG_FUNCTION_INFO_V1(pgcredit_chi_square);
 
 static int
 sums_of(const FitState *state)
@@ -87,7 +89,6 @@ new_state(FunctionCallInfo fcinfo, int p, int nsetup)
 	state = MemoryContextAllocZero(context, size_of(p, nsetup));
 	state->p = p;
 	state->nsetup = nsetup;
-	state->parts = 1;
 	if (nsetup != 0)
 		pgcredit_fit_clear(p, state->values);
 	else
@@ -210,10 +211,7 @@ pgcredit_fit_combine(PG_FUNCTION_ARGS)
 		PG_RETURN_POINTER(a);
 	}
 	if (a == NULL)
-	{
 		a = new_state(fcinfo, b->p, b->nsetup);
-		a->parts = 0;
-	}
 	if (a->p != b->p || a->nsetup != b->nsetup)
 		ereport(ERROR,
 				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
@@ -274,6 +272,7 @@ pgcredit_fit_deserialize(PG_FUNCTION_ARGS)
 				(errcode(ERRCODE_INVALID_BINARY_REPRESENTATION),
 				 errmsg("invalid state of a fit")));
 	memcpy(state, VARDATA_ANY(in), size);
+	state->parts = Max(state->parts, 1);
 	PG_RETURN_POINTER(state);
 }
 
@@ -423,4 +422,17 @@ pgcredit_fit_coefficients(PG_FUNCTION_ARGS)
 	for (int k = 0; k < 4; k++)
 		values[k] = array_of(facts[k], q);
 	return row_of(fcinfo, values, nulls);
+}
+
+/*
+ * credit._chi_square_tail(x float8, freedom integer) returns float8
+ */
+Datum
+pgcredit_chi_square(PG_FUNCTION_ARGS)
+{
+	int32		freedom = PG_GETARG_INT32(1);
+
+	if (freedom < 1)
+		PG_RETURN_NULL();
+	PG_RETURN_FLOAT8(pgcredit_chi_square_tail(PG_GETARG_FLOAT8(0), freedom));
 }
