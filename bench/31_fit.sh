@@ -5,8 +5,8 @@
 
 sql -c 'DROP TABLE IF EXISTS fit_case' \
 	-c "CREATE TABLE fit_case AS
-	    SELECT random() + $(seq -s ' + ' -f 'x%g * 0.1' 1 20) > 2.5 AS bad, x.*
-	      FROM generate_series(1, :rows) i,
+	    SELECT random() + $(seq -s ' + ' -f 'x%g * 0.1' 1 20) > 1.5 AS bad, x.*
+	      FROM generate_series(1, $rows) i,
 	           LATERAL (SELECT $(seq -s ', ' -f 'random() + i * 0 AS x%g' 1 20)) x" -c 'VACUUM ANALYZE fit_case' ||
 	place_fail "the sample cannot be made" "the error is above"
 fitted="" copied="" ranked="" windowed=""

@@ -23,6 +23,20 @@ CREATE AGGREGATE credit.auc_interval(score float8, bad boolean) (
     PARALLEL = SAFE);
 COMMENT ON AGGREGATE credit.auc_interval(float8, boolean) IS 'auc with DeLong''s standard error and 95 % interval (AUC 置信区间)';
 
+-- The index of a characteristic's attributes is that of a score's bins.
+CREATE AGGREGATE credit.csi(attribute text, actual boolean) (
+    SFUNC = credit._psi_transition, STYPE = internal, FINALFUNC = credit._psi_final,
+    COMBINEFUNC = credit._psi_combine, SERIALFUNC = credit._psi_serialize, DESERIALFUNC = credit._psi_deserialize,
+    PARALLEL = SAFE);
+COMMENT ON AGGREGATE credit.csi(text, boolean) IS
+    'characteristic stability index, expected (false) against actual (true); an empty attribute is refused (指标稳定性指数)';
+CREATE AGGREGATE credit.csi(attribute text, actual boolean, empty_attribute text) (
+    SFUNC = credit._psi_transition, STYPE = internal, FINALFUNC = credit._psi_final,
+    COMBINEFUNC = credit._psi_combine, SERIALFUNC = credit._psi_serialize, DESERIALFUNC = credit._psi_deserialize,
+    PARALLEL = SAFE);
+COMMENT ON AGGREGATE credit.csi(text, boolean, text) IS
+    'characteristic stability index, with a rule for empty attributes as credit.psi has (指标稳定性指数)';
+
 -- Groups of cases of nearly equal number by falling or rising value; equal values stay together.
 CREATE FUNCTION credit.gains(relation regclass, score name, bad name, groups integer DEFAULT 10)
     RETURNS TABLE ("group" integer, low float8, high float8, cases bigint, bad_count bigint, bad_rate float8, lift float8,
@@ -80,7 +94,9 @@ COMMENT ON FUNCTION credit.hosmer_lemeshow(regclass, name, name, integer) IS
 
 REVOKE ALL ON FUNCTION credit._brier_final(internal), credit._auc_interval_final(internal), credit._chi_square_tail(float8, integer),
     credit.brier(float8, boolean), credit.auc_interval(float8, boolean), credit.gains(regclass, name, name, integer),
-    credit.calibration(regclass, name, name, integer), credit.hosmer_lemeshow(regclass, name, name, integer) FROM PUBLIC;
+    credit.calibration(regclass, name, name, integer), credit.hosmer_lemeshow(regclass, name, name, integer),
+    credit.csi(text, boolean), credit.csi(text, boolean, text) FROM PUBLIC;
 GRANT EXECUTE ON FUNCTION credit._chi_square_tail(float8, integer), credit.brier(float8, boolean), credit.auc_interval(float8, boolean),
     credit.gains(regclass, name, name, integer), credit.calibration(regclass, name, name, integer),
-    credit.hosmer_lemeshow(regclass, name, name, integer) TO credit_operator, credit_analyst, credit_institution, credit_auditor;
+    credit.hosmer_lemeshow(regclass, name, name, integer),
+    credit.csi(text, boolean), credit.csi(text, boolean, text) TO credit_operator, credit_analyst, credit_institution, credit_auditor;

@@ -195,6 +195,8 @@ INSERT INTO expected SELECT trim(l), '.X..XXX' FROM string_to_table($$
     credit.auc_interval(double precision,boolean)
     credit.brier(double precision,boolean)
     credit.calibration(regclass,name,name,integer)
+    credit.csi(text,boolean)
+    credit.csi(text,boolean,text)
     credit.gains(regclass,name,name,integer)
     credit.hosmer_lemeshow(regclass,name,name,integer)
     credit._chi_square_tail(double precision,integer)

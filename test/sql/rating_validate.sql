@@ -49,6 +49,7 @@ END
 $$;
 SELECT pg_temp.is_parallel('SELECT credit.brier(p, bad), credit.auc_interval(p, bad) FROM outcome') AS parallel;
 SELECT s::text = p::text AS same_bits FROM serial s, (SELECT credit.brier(p, bad) AS b, credit.auc_interval(p, bad) AS a FROM outcome) p;
+SELECT abs(credit.csi(a, b) - 0.1 * ln(0.6 / 0.5) - 0.1 * ln(0.5 / 0.4)) < 1e-15 AS csi, credit.csi(a, b, 'drop') = credit.psi(a, b) AS as_psi FROM (VALUES ('x', false, 5), ('y', false, 5), ('x', true, 6), ('y', true, 4)) v(a, b, n), generate_series(1, n);
 -- one class, nothing, NULL, NaN, what is no probability
 SELECT credit.brier(0.25, true), credit.auc_interval(1, true) IS NULL AS one_class, credit.brier(NULL, true) IS NULL AS nothing;
 SELECT credit.auc_interval(s, b) IS NULL AS too_few FROM (VALUES (1, true), (2, false), (3, false)) v(s, b);
