@@ -13,6 +13,7 @@
 #include <math.h>
 
 #include "fmgr.h"
+#include "funcapi.h"
 #include "libpq/pqformat.h"
 #include "miscadmin.h"
 #include "utils/memutils.h"
@@ -42,6 +43,8 @@ PG_FUNCTION_INFO_V1(pgcredit_rank_deserialize);
 PG_FUNCTION_INFO_V1(pgcredit_auc_final);
 PG_FUNCTION_INFO_V1(pgcredit_gini_final);
 PG_FUNCTION_INFO_V1(pgcredit_ks_final);
+PG_FUNCTION_INFO_V1(pgcredit_brier_final);
+PG_FUNCTION_INFO_V1(pgcredit_auc_interval_final);
 
 static RankState *
 new_state(FunctionCallInfo fcinfo)
@@ -253,4 +256,58 @@ pgcredit_ks_final(PG_FUNCTION_ARGS)
 	if (!pgcredit_ks(state->runs, state->nruns, &ks))
 		PG_RETURN_NULL();
 	PG_RETURN_FLOAT8(ks);
+}
+
+/*
+ * credit.brier: mean squared distance of probabilities from outcomes.  NULL
+ * without a row; raises 22023 for a probability outside of [0, 1].
+ */
+Datum
+pgcredit_brier_final(PG_FUNCTION_ARGS)
+{
+	RankState  *state = PG_ARGISNULL(0) ? NULL : (RankState *) PG_GETARG_POINTER(0);
+	double		brier;
+
+	if (state == NULL)
+		PG_RETURN_NULL();
+	flush(state);
+	if (state->nruns == 0)
+		PG_RETURN_NULL();
+	if (state->runs[0].code < pgcredit_double_code(0) ||
+		state->runs[state->nruns - 1].code > pgcredit_double_code(1))
+		ereport(ERROR,
+				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
+				 errmsg("a probability is outside of 0 to 1")));
+	brier = pgcredit_brier(state->runs, state->nruns);
+	PG_RETURN_FLOAT8(brier);
+}
+
+/*
+ * credit.auc_interval: (auc, std_error, low, high) with DeLong's variance and
+ * 95 % bounds by the normal distribution, cut to [0, 1].  NULL without two
+ * cases of each class.
+ */
+Datum
+pgcredit_auc_interval_final(PG_FUNCTION_ARGS)
+{
+	RankState  *state = PG_ARGISNULL(0) ? NULL : (RankState *) PG_GETARG_POINTER(0);
+	TupleDesc	desc;
+	double		auc;
+	double		error;
+	Datum		values[4];
+	bool		nulls[4] = {false};
+
+	if (state == NULL)
+		PG_RETURN_NULL();
+	flush(state);
+	if (!pgcredit_auc(state->runs, state->nruns, &auc) ||
+		!pgcredit_delong(state->runs, state->nruns, auc, &error))
+		PG_RETURN_NULL();
+	if (get_call_result_type(fcinfo, NULL, &desc) != TYPEFUNC_COMPOSITE)
+		elog(ERROR, "return type must be a row type");
+	values[0] = Float8GetDatum(auc);
+	values[1] = Float8GetDatum(error);
+	values[2] = Float8GetDatum(Max(auc - PGCREDIT_NORMAL_975 * error, 0));
+	values[3] = Float8GetDatum(Min(auc + PGCREDIT_NORMAL_975 * error, 1));
+	PG_RETURN_DATUM(HeapTupleGetDatum(heap_form_tuple(BlessTupleDesc(desc), values, nulls)));
 }

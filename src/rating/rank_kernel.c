@@ -190,6 +190,83 @@ pgcredit_ks(const PgcreditRankRun *runs, size_t n, double *ks)
 }
 
 /*
+ * Mean of (score - outcome)^2, outcome 1 for a bad case; at least one run.
+ */
+double
+pgcredit_brier(const PgcreditRankRun *runs, size_t n)
+{
+	double		sum = 0;
+	int64_t		good;
+	int64_t		bad;
+
+	class_totals(runs, n, &good, &bad);
+	for (size_t i = 0; i < n; i++)
+	{
+		int64_t		bits = runs[i].code < 0 ? runs[i].code ^ INT64_MAX : runs[i].code;
+		double		score;
+
+		memcpy(&score, &bits, sizeof(score));
+		sum += (double) runs[i].good * score * score +
+			(double) runs[i].bad * (1 - score) * (1 - score);
+	}
+	return sum / (double) (good + bad);
+}
+
+/*
+ * Standard error of the area under the ROC curve (DeLong, DeLong and
+ * Clarke-Pearson 1988): from the variance, over the cases of each class, of
+ * their share of pairs won.  False without two cases of each class.
+ */
+bool
+pgcredit_delong(const PgcreditRankRun *runs, size_t n, double auc, double *error)
+{
+	int64_t		good;
+	int64_t		bad;
+	int64_t		good_below = 0;
+	int64_t		bad_below = 0;
+	double		of_good = 0;
+	double		of_bad = 0;
+
+	class_totals(runs, n, &good, &bad);
+	if (good < 2 || bad < 2)
+		return false;
+	for (size_t i = 0; i < n; i++)
+	{
+		double		won_by_good = ((double) bad_below + (double) runs[i].bad / 2) / (double) bad - auc;
+		double		won_by_bad = ((double) (good - good_below) - (double) runs[i].good / 2) / (double) good - auc;
+
+		of_good += (double) runs[i].good * won_by_good * won_by_good;
+		of_bad += (double) runs[i].bad * won_by_bad * won_by_bad;
+		good_below += runs[i].good;
+		bad_below += runs[i].bad;
+	}
+	*error = sqrt(of_good / (double) (good - 1) / (double) good +
+				  of_bad / (double) (bad - 1) / (double) bad);
+	return true;
+}
+
+/*
+ * Chance that a chi-square variable is above x; freedom > 0.  The finite sums
+ * for even and odd degrees (Abramowitz and Stegun 26.4.4, 26.4.5).
+ */
+double
+pgcredit_chi_square_tail(double x, int freedom)
+{
+	bool		odd = freedom % 2 == 1;
+	double		sum = odd ? erfc(sqrt(x / 2)) : 0;
+	double		term = odd ? sqrt(2 * x / 3.14159265358979323846) * exp(-x / 2) : exp(-x / 2);
+
+	if (x <= 0)
+		return 1;
+	for (int k = odd ? 1 : 0; k < freedom - 1; k += 2)
+	{
+		sum += term;
+		term *= x / (k + 2);
+	}
+	return sum;
+}
+
+/*
  * Population stability index over n bins of non-negative counts:
  * sum (a - e) ln(a / e) of the bins' shares a and e.
  *

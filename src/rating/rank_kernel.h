@@ -9,6 +9,9 @@
 #include <stddef.h>
 #include <stdint.h>
 
+/* 97.5 % of a normal distribution lie below it. */
+#define PGCREDIT_NORMAL_975 1.959963984540054
+
 /* How many good and bad cases have one score. */
 typedef struct PgcreditRankRun
 {
@@ -36,6 +39,10 @@ extern size_t pgcredit_join_runs(const PgcreditRankRun *a, size_t na,
 								 PgcreditRankRun *out);
 extern bool pgcredit_auc(const PgcreditRankRun *runs, size_t n, double *auc);
 extern bool pgcredit_ks(const PgcreditRankRun *runs, size_t n, double *ks);
+extern double pgcredit_brier(const PgcreditRankRun *runs, size_t n);
+extern bool pgcredit_delong(const PgcreditRankRun *runs, size_t n, double auc,
+							double *error);
+extern double pgcredit_chi_square_tail(double x, int freedom);
 extern bool pgcredit_psi(const double *expected, const double *actual, size_t n,
 						 PgcreditEmptyBin rule, double count, double *psi);
 

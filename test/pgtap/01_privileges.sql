@@ -184,6 +184,43 @@ INSERT INTO expected SELECT trim(l), '.X..XXX' FROM string_to_table($$
 $$, E'\n') l WHERE trim(l) <> '';
 -- Deliveries of ledgers.
 INSERT INTO expected VALUES ('credit.deliver(text,date,jsonb,text,boolean)', '...XX..');
+-- Development of scorecards runs as the caller, who must be able to call its steps; _keep_fit stores a draft, which others publish.
+INSERT INTO expected SELECT trim(l), '.X...X.' FROM string_to_table($$
+    credit.fit_logistic(regclass,name,text[],name,integer)
+    credit.fit_scorecard(text,regclass,name,text[],jsonb)
+    credit.fit_terms(jsonb)
+    credit.iv(regclass,name,name,jsonb)
+    credit.woe_bins(regclass,name,name,jsonb)
+    credit._fit(regclass,name,name,text[],text[],integer)
+    credit._fit_coefficients(double precision[],double precision[])
+    credit._fit_options(jsonb,text[])
+    credit._fit_step(double precision[],double precision[])
+    credit._fit_sums(boolean,double precision,double precision[],double precision[])
+    credit._keep_fit(jsonb,text,text,jsonb,jsonb,jsonb,jsonb)
+    credit._monotone(double precision[],double precision[],double precision,text)
+    credit._woe(double precision[],double precision[],jsonb)
+    credit._woe_expression(jsonb,text,boolean)
+$$, E'\n') l WHERE trim(l) <> '';
+-- Validation of rows that the caller has.
+INSERT INTO expected SELECT trim(l), '.X..XXX' FROM string_to_table($$
+    credit.auc_interval(double precision,boolean)
+    credit.brier(double precision,boolean)
+    credit.calibration(regclass,name,name,integer)
+    credit.csi(text,boolean)
+    credit.csi(text,boolean,text)
+    credit.gains(regclass,name,name,integer)
+    credit.hosmer_lemeshow(regclass,name,name,integer)
+    credit._chi_square_tail(double precision,integer)
+$$, E'\n') l WHERE trim(l) <> '';
+INSERT INTO expected SELECT trim(l), '.......' FROM string_to_table($$
+    credit._auc_interval_final(internal)
+    credit._brier_final(internal)
+    credit._fit_combine(internal,internal)
+    credit._fit_deserialize(bytea,internal)
+    credit._fit_final(internal)
+    credit._fit_serialize(internal)
+    credit._fit_transition(internal,boolean,double precision,double precision[],double precision[])
+$$, E'\n') l WHERE trim(l) <> '';
 -- Targets and statistics: aggregates.
 INSERT INTO expected SELECT trim(l), '.X...X.' FROM string_to_table($$
     credit.check_measures(text)
@@ -631,6 +668,7 @@ INSERT INTO expected VALUES
     ('table credit.reason',                 '.r..rrr'),
     ('table credit.grade_band',             '.r..rrr'),
     ('table credit.rating',                 '.r.....'),
+    ('table credit.fit',                    '.r...rr'),
 -- Targets and figures are aggregates.
     ('table credit.metric',                 '.r...r.'),
     ('table credit.pack',                   '.r...r.'),
@@ -686,6 +724,7 @@ INSERT INTO expected VALUES
     ('sequence credit.metric_source_source_id_seq',         '.......'),
     ('sequence credit.model_model_id_seq',                  '.......'),
     ('sequence credit.observation_history_history_id_seq',  '.......'),
+    ('sequence credit.fit_fit_id_seq',                      '.......'),
     ('sequence credit.rating_rating_id_seq',                '.......'),
     ('sequence credit.record_record_id_seq',                '.......'),
     ('sequence credit.subject_subject_id_seq',              '.......'),
@@ -695,6 +734,7 @@ INSERT INTO expected VALUES
     ('type credit.region_code',             'XXXXXXX'),
     ('type credit.batch_summary',           'XXXXXXX'),
     ('type credit.opened_record',           'XXXXXXX'),
+    ('type credit.estimate',                'XXXXXXX'),
     ('type credit._observation_row',        'XXXXXXX'),
     ('type credit._figure',                 'XXXXXXX'),
     ('type credit._case',                   'XXXXXXX'),
