@@ -157,6 +157,7 @@ SELECT captured.call(pg_catalog.replace(pg_catalog.replace(pg_catalog.replace(s,
     $$SELECT credit.publish_model('captured', 1)$$, $$SELECT credit.score('captured@1', ROW(1))$$,
     $$SELECT credit.score('captured', r) FROM (SELECT 30 AS age) r$$, $$SELECT credit.explain('captured', r) FROM (SELECT 30 AS age) r$$,
     $$SELECT credit.grade('captured', 5)$$, $$SELECT credit.rate('captured', @S@, r) FROM (SELECT 30 AS age) r$$, $$SELECT credit.replay(@S@, 1)$$,
+    $$SELECT credit.import_pmml(credit.model_pmml('captured', 1))$$,
     $$SELECT credit.model_definition('captured', 1)$$, $$SELECT credit.retire_model('captured', 1)$$, $$SELECT credit.discard_model('captured', 1)$$,
     $$SELECT credit.psi(1, true), credit.psi('x', true), credit.auc(1, true), credit.ks(1, true), credit.gini(1, true)$$,
     -- target
