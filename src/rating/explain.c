@@ -222,7 +222,8 @@ pgcredit_evaluate(PG_FUNCTION_ARGS)
 		elog(ERROR, "return type must be a row type");
 	values[0] = Int64GetDatum(card->model_id);
 	values[1] = CStringGetTextDatum(card->status == 'p' ? "published" :
-									card->status == 'd' ? "draft" : "retired");
+									card->status == 'd' ? "draft" :
+									card->status == 's' ? "submitted" : "retired");
 	values[2] = Float8GetDatum(score);
 	set_text(values, nulls, 3, pgcredit_card_grade(card, score));
 	values[4] = CStringGetTextDatum(inputs_json(&site->row));

@@ -423,7 +423,17 @@ INSERT INTO expected SELECT trim(l), '.......' FROM string_to_table($$
     credit._xml_tree(text)
 $$, E'\n') l WHERE trim(l) <> '';
 INSERT INTO expected VALUES
-    ('credit.import_pmml(text)', '.X.....');
+    ('credit.import_pmml(text)', '.X.....'),
+-- Review of models.
+    ('credit.forbid_attribute(text,text)', '.X.....'),
+    ('credit.return_model(text,integer)', '.X.....'),
+    ('credit.submit_model(text,integer)', '.X.....'),
+    ('credit.set_publication_policy(text)', '.......'),
+    ('credit._model_seal(bigint)', '.......'),
+    ('credit._refuse_forbidden(jsonb)', '.......'),
+    ('credit._unpublished(text,integer)', '.......'),
+    ('table credit.forbidden_attribute', '.r..rrr'),
+    ('table credit.model_policy', '.r..rrr');
 INSERT INTO expected SELECT 'table credit.' || t, '.......'
   FROM unnest('{audit_history,audit_descriptor,audit_bulk,audit_history_state,audit_list}'::text[]) t;
 
