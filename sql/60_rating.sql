@@ -113,6 +113,7 @@ CREATE TABLE credit.rating (
     rated_by text NOT NULL,
     PRIMARY KEY (subject_id, rating_id)
 );
+CREATE UNIQUE INDEX rating_by_id ON credit.rating (rating_id);
 COMMENT ON TABLE credit.rating IS 'rating of a subject by one published model version, with what is needed to replay it (评级结果)';
 COMMENT ON COLUMN credit.rating.inputs IS 'each column that the model read: its type and the exact text of its value (输入)';
 COMMENT ON COLUMN credit.rating.inputs_digest IS 'SHA-256 of inputs in canonical JSON (RFC 8785)';
@@ -631,27 +632,77 @@ $$;
 COMMENT ON FUNCTION credit.rate(text, bigint, record) IS
     'score and grade a subject by a published model, store the rating with its inputs, return its rating_id (评级)';
 
+CREATE FUNCTION credit._explain_inputs(model text, inputs jsonb,
+        OUT ordinal integer, OUT characteristic text, OUT value text, OUT attribute text, OUT points numeric,
+        OUT baseline numeric, OUT difference numeric, OUT reason_code text, OUT reason_rank integer,
+        OUT reason_zh text, OUT reason_en text) RETURNS SETOF record
+    AS 'MODULE_PATHNAME', 'pgcredit_explain_inputs' LANGUAGE C STABLE STRICT PARALLEL SAFE COST 1000 ROWS 15;
+
 CREATE FUNCTION credit.replay(subject_id bigint, rating_id bigint,
-        OUT equal boolean, OUT stored_score float8, OUT replayed_score float8, OUT inputs_intact boolean) RETURNS record
+        OUT equal boolean, OUT stored_score float8, OUT replayed_score float8, OUT inputs_intact boolean,
+        OUT stored_grade text, OUT replayed_grade text, OUT differences text[]) RETURNS record
     LANGUAGE plpgsql STABLE SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
 DECLARE
     kept record;
+    reasons jsonb;
 BEGIN
-    SELECT r.score, r.inputs, r.inputs_digest, m.name || '@' || m.version::text AS model INTO kept
+    SELECT r.score, r.grade, r.inputs, r.inputs_digest, r.reasons, m.name || '@' || m.version::text AS model,
+           EXISTS (SELECT FROM credit.grade_band g WHERE g.model_id = m.model_id) AS has_grades INTO kept
       FROM credit.rating r JOIN credit.model m ON m.model_id = r.model_id
      WHERE r.subject_id = replay.subject_id AND r.rating_id = replay.rating_id;
     IF NOT FOUND THEN
         RAISE EXCEPTION 'subject % has no rating %', subject_id, rating_id USING ERRCODE = 'no_data_found';
     END IF;
     stored_score := kept.score;
+    stored_grade := kept.grade;
     replayed_score := credit._score_inputs(kept.model, kept.inputs);
+    IF kept.has_grades THEN
+        replayed_grade := credit.grade(kept.model, replayed_score);
+    END IF;
+    SELECT coalesce(jsonb_agg(jsonb_build_object('code', e.reason_code, 'difference', e.total) ORDER BY e.reason_rank), '[]') INTO reasons
+      FROM (SELECT x.reason_rank, x.reason_code, sum(x.difference) AS total
+              FROM credit._explain_inputs(kept.model, kept.inputs) x
+             WHERE x.reason_rank IS NOT NULL GROUP BY 1, 2) e;
     inputs_intact := sha256(convert_to(credit._canonical_json(kept.inputs), 'UTF8')) = kept.inputs_digest;
     -- bit for bit: -0 is not 0 here
-    equal := inputs_intact AND float8send(stored_score) = float8send(replayed_score);
+    differences := array_remove(ARRAY[CASE WHEN NOT inputs_intact THEN 'inputs' END,
+                                      CASE WHEN float8send(stored_score) <> float8send(replayed_score) THEN 'score' END,
+                                      CASE WHEN stored_grade IS DISTINCT FROM replayed_grade THEN 'grade' END,
+                                      CASE WHEN kept.reasons <> reasons THEN 'reasons' END], NULL);
+    equal := cardinality(differences) = 0;
 END
 $$;
 COMMENT ON FUNCTION credit.replay(bigint, bigint) IS
-    'recompute a rating from its stored inputs and model version and compare bit for bit (评级重放)';
+    'recompute a rating from its stored inputs and model version, compare bit for bit and say what differs (评级重放)';
+
+CREATE FUNCTION credit.explain(rating_id bigint)
+    RETURNS TABLE (ordinal integer, characteristic text, title_zh text, title_en text, value text, attribute text, points numeric,
+                   baseline numeric, difference numeric, reason_code text, reason_rank integer, reason_zh text, reason_en text,
+                   text_zh text, text_en text)
+    LANGUAGE plpgsql STABLE PARALLEL SAFE SECURITY DEFINER SET search_path = pg_catalog, pg_temp ROWS 15 AS $$
+DECLARE
+    kept record;
+BEGIN
+    SELECT r.inputs, r.model_id, m.name || '@' || m.version::text AS model INTO kept
+      FROM credit.rating r JOIN credit.model m ON m.model_id = r.model_id
+     WHERE r.rating_id = explain.rating_id;
+    IF NOT FOUND THEN
+        RAISE EXCEPTION 'there is no rating %', rating_id USING ERRCODE = 'no_data_found';
+    END IF;
+    RETURN QUERY
+    SELECT e.ordinal, e.characteristic, c.title_zh, c.title_en, e.value, e.attribute, e.points, e.baseline, e.difference,
+           e.reason_code, e.reason_rank, e.reason_zh, e.reason_en,
+           CASE WHEN e.ordinal = 0 THEN format('初始分 %s 分', e.points)
+                ELSE format('“%s”%s：%s 分', coalesce(c.title_zh, e.characteristic), coalesce('为 ' || e.value, '缺失'), e.points) END,
+           CASE WHEN e.ordinal = 0 THEN format('initial score: %s points', e.points)
+                ELSE format('%s %s: %s points', coalesce(c.title_en, e.characteristic), coalesce('is ' || e.value, 'is missing'), e.points) END
+      FROM credit._explain_inputs(kept.model, kept.inputs) e
+      LEFT JOIN credit.characteristic c ON c.model_id = kept.model_id AND c.ordinal = e.ordinal
+     ORDER BY e.ordinal;
+END
+$$;
+COMMENT ON FUNCTION credit.explain(bigint) IS
+    'why a stored rating has its score, in Chinese and English, from the inputs that it kept; points add up to the score (评级解释)';
 
 -- ---------------------------------------------------------------------------
 -- Validation statistics
@@ -750,7 +801,7 @@ REVOKE ALL ON FUNCTION
     credit.retire_model(text, integer), credit.discard_model(text, integer), credit.model_definition(text, integer),
     credit._score_support(internal), credit.score(text, record), credit._score_columns(text, text[], "any"),
     credit.explain(text, record), credit.grade(text, float8), credit._evaluate(text, record),
-    credit._score_inputs(text, jsonb), credit.rate(text, bigint, record), credit.replay(bigint, bigint),
+    credit._score_inputs(text, jsonb), credit._explain_inputs(text, jsonb), credit.explain(bigint), credit.rate(text, bigint, record), credit.replay(bigint, bigint),
     credit._rank_transition(internal, float8, boolean), credit._rank_combine(internal, internal),
     credit._rank_serialize(internal), credit._rank_deserialize(bytea, internal), credit._auc_final(internal),
     credit._gini_final(internal), credit._ks_final(internal),
@@ -763,7 +814,7 @@ REVOKE ALL ON FUNCTION
     FROM PUBLIC;
 GRANT EXECUTE ON FUNCTION credit.create_model(jsonb), credit.submit_model(text, integer), credit.return_model(text, integer),
     credit.forbid_attribute(text, text), credit.publish_model(text, integer), credit.retire_model(text, integer),
-    credit.discard_model(text, integer), credit.rate(text, bigint, record), credit.replay(bigint, bigint) TO credit_operator;
+    credit.discard_model(text, integer), credit.rate(text, bigint, record), credit.explain(bigint), credit.replay(bigint, bigint) TO credit_operator;
 GRANT EXECUTE ON FUNCTION credit.model_definition(text, integer) TO credit_operator, credit_analyst, credit_institution, credit_auditor;
 -- _score_columns is what the planner makes of score: whoever may call one must be able to call the other
 GRANT EXECUTE ON FUNCTION credit.score(text, record), credit._score_columns(text, text[], "any"),

@@ -424,7 +424,9 @@ INSERT INTO expected SELECT trim(l), '.......' FROM string_to_table($$
 $$, E'\n') l WHERE trim(l) <> '';
 INSERT INTO expected VALUES
     ('credit.import_pmml(text)', '.X.....'),
--- Review of models.
+-- Review of models, and why a rating is what it is.
+    ('credit.explain(bigint)', '.X.....'),
+    ('credit._explain_inputs(text,jsonb)', '.......'),
     ('credit.forbid_attribute(text,text)', '.X.....'),
     ('credit.return_model(text,integer)', '.X.....'),
     ('credit.submit_model(text,integer)', '.X.....'),
