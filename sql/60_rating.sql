@@ -27,12 +27,16 @@ CREATE TABLE credit.model (
     submitted_session text,
     submitted_at timestamptz,
     published_session text,
+    valid_months integer CHECK (valid_months BETWEEN 1 AND 120),
+    review_months integer CHECK (review_months BETWEEN 1 AND 120),
     UNIQUE (name, version),
     CHECK (status = 'draft' OR (digest IS NOT NULL AND part_counts IS NOT NULL))
 );
 COMMENT ON TABLE credit.model IS 'scorecard, one row per version; a published version never changes (评分模型)';
 COMMENT ON COLUMN credit.model.digest IS 'SHA-256 of the definition in canonical JSON (RFC 8785), set when published; scoring checks it (摘要)';
 COMMENT ON COLUMN credit.model.created_session IS 'who was logged in when it was written; a second person is another one (起草人会话)';
+COMMENT ON COLUMN credit.model.valid_months IS 'how long a rating by it is valid (有效期, 月)';
+COMMENT ON COLUMN credit.model.review_months IS 'after how long a rating by it is to be reviewed (复审周期, 月)';
 COMMENT ON COLUMN credit.model.part_counts IS
     'numbers of characteristics, attributes, reasons and grades when published: no row can be added beyond them';
 COMMENT ON COLUMN credit.model.initial_score IS 'points that every row starts with (初始分)';
@@ -111,12 +115,16 @@ CREATE TABLE credit.rating (
     reasons jsonb NOT NULL,
     rated_at timestamptz NOT NULL DEFAULT clock_timestamp(),
     rated_by text NOT NULL,
+    valid_until date,
+    review_on date,
     PRIMARY KEY (subject_id, rating_id)
 );
 CREATE UNIQUE INDEX rating_by_id ON credit.rating (rating_id);
 COMMENT ON TABLE credit.rating IS 'rating of a subject by one published model version, with what is needed to replay it (评级结果)';
 COMMENT ON COLUMN credit.rating.inputs IS 'each column that the model read: its type and the exact text of its value (输入)';
 COMMENT ON COLUMN credit.rating.inputs_digest IS 'SHA-256 of inputs in canonical JSON (RFC 8785)';
+COMMENT ON COLUMN credit.rating.valid_until IS 'last day on which it counts; NULL without a period in the model (有效期至)';
+COMMENT ON COLUMN credit.rating.review_on IS 'day of its next review (复审日期)';
 COMMENT ON COLUMN credit.rating.reasons IS 'reason codes in PMML''s order with their summed differences (原因)';
 
 CREATE TABLE credit.model_policy (
@@ -285,6 +293,8 @@ BEGIN ATOMIC
         'reason_code_algorithm', m.reason_code_algorithm,
         'baseline_method', m.baseline_method,
         'baseline_score', m.baseline_score,
+        'valid_months', m.valid_months,
+        'review_months', m.review_months,
         'characteristics',
         (SELECT jsonb_agg(jsonb_build_object(
                     'name', c.name,
@@ -379,13 +389,14 @@ BEGIN
     SELECT coalesce(pg_catalog.max(m.version), 0) + 1 INTO next_version
       FROM credit.model m WHERE m.name = definition ->> 'name';
     INSERT INTO credit.model (name, version, title_zh, title_en, initial_score, use_reason_codes, reason_code_algorithm,
-                              baseline_method, baseline_score, created_by, created_session)
+                              baseline_method, baseline_score, valid_months, review_months, created_by, created_session)
     VALUES (definition ->> 'name', next_version, definition ->> 'title_zh', definition ->> 'title_en',
             coalesce((definition ->> 'initial_score')::numeric, 0),
             coalesce((definition ->> 'use_reason_codes')::boolean, true),
             coalesce(definition ->> 'reason_code_algorithm', 'pointsBelow'),
             coalesce(definition ->> 'baseline_method', 'other'),
-            (definition ->> 'baseline_score')::numeric, credit.calling_role()::text, session_user)
+            (definition ->> 'baseline_score')::numeric, (definition ->> 'valid_months')::integer,
+            (definition ->> 'review_months')::integer, credit.calling_role()::text, session_user)
     RETURNING model_id INTO id;
     INSERT INTO credit.characteristic (model_id, ordinal, name, field, data_type, baseline_score, reason_code, title_zh, title_en)
     SELECT id, c.place, c.j ->> 'name', coalesce(c.j ->> 'field', c.j ->> 'name'), c.j ->> 'data_type',
@@ -622,9 +633,12 @@ BEGIN
             USING ERRCODE = 'object_not_in_prerequisite_state';
     END IF;
     kept := evaluated.inputs::jsonb;
-    INSERT INTO credit.rating (subject_id, model_id, score, grade, inputs, inputs_digest, reasons, rated_by)
-    VALUES (rate.subject_id, evaluated.model_id, evaluated.score, evaluated.grade, kept,
-            sha256(convert_to(credit._canonical_json(kept), 'UTF8')), evaluated.reasons::jsonb, credit.calling_role()::text)
+    INSERT INTO credit.rating (subject_id, model_id, score, grade, inputs, inputs_digest, reasons, rated_by, valid_until, review_on)
+    SELECT rate.subject_id, evaluated.model_id, evaluated.score, evaluated.grade, kept,
+           sha256(convert_to(credit._canonical_json(kept), 'UTF8')), evaluated.reasons::jsonb, credit.calling_role()::text,
+           (clock_timestamp() + make_interval(months => m.valid_months))::date - 1,
+           (clock_timestamp() + make_interval(months => m.review_months))::date
+      FROM credit.model m WHERE m.model_id = evaluated.model_id
     RETURNING rating_id INTO id;
     RETURN id;
 END

@@ -402,7 +402,7 @@ BEGIN
         'use_reason_codes', credit._pmml_value(card, 'boolean', coalesce(card #>> '{at,useReasonCodes}', 'true')),
         'reason_code_algorithm', card #> '{at,reasonCodeAlgorithm}', 'baseline_method', card #> '{at,baselineMethod}',
         'baseline_score', CASE WHEN card -> 'at' ? 'baselineScore' THEN credit._pmml_value(card, 'number', card #>> '{at,baselineScore}') END))
-        || credit._pmml_own(card, '{title_zh,title_en,reasons,grades}');
+        || credit._pmml_own(card, '{title_zh,title_en,reasons,grades,valid_months,review_months}');
 END
 $$;
 
@@ -503,7 +503,8 @@ BEGIN
         || credit._xml_at('initialScore', d ->> 'initial_score') || credit._xml_at('useReasonCodes', d ->> 'use_reason_codes')
         || credit._xml_at('reasonCodeAlgorithm', d ->> 'reason_code_algorithm') || credit._xml_at('baselineMethod', d ->> 'baseline_method')
         || credit._xml_at('baselineScore', d ->> 'baseline_score') || E'>\n'
-        || credit._xml_own(jsonb_build_object('title_zh', d -> 'title_zh', 'title_en', d -> 'title_en', 'reasons', d -> 'reasons', 'grades', d -> 'grades'))
+        || credit._xml_own(jsonb_build_object('title_zh', d -> 'title_zh', 'title_en', d -> 'title_en', 'reasons', d -> 'reasons', 'grades', d -> 'grades',
+                                              'valid_months', d -> 'valid_months', 'review_months', d -> 'review_months'))
         || E'\n<MiningSchema>\n'
         || (SELECT string_agg('<MiningField' || credit._xml_at('name', f.field) || ' invalidValueTreatment="asIs"/>', E'\n' ORDER BY f.n)
               FROM (SELECT c ->> 'field' AS field, min(n) AS n FROM jsonb_array_elements(d -> 'characteristics') WITH ORDINALITY x(c, n) GROUP BY 1) f)

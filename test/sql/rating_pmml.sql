@@ -82,7 +82,7 @@ SELECT credit.model_definition('pmml sample', 2) = credit.model_definition('pmml
 
 -- ours to PMML to ours, exactly: closures of open sides, numbers with their scale, quotes, markup, space and characters beyond ASCII
 SELECT credit.create_model($j${
-    "name": "round <trip> & \"pmml\"", "title_zh": "小微企业信用评分", "title_en": "SME \"score\" \\ \u0001", "initial_score": 600.50,
+    "name": "round <trip> & \"pmml\"", "valid_months": 24, "review_months": 12, "title_zh": "小微企业信用评分", "title_en": "SME \"score\" \\ \u0001", "initial_score": 600.50,
     "use_reason_codes": true, "reason_code_algorithm": "pointsAbove", "baseline_method": "neutral", "baseline_score": -0.000001,
     "characteristics": [
         {"name": "年龄", "field": "age", "data_type": "number", "baseline_score": 3, "reason_code": "R1", "title_zh": "年龄", "title_en": "age",

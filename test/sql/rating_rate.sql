@@ -76,6 +76,14 @@ SELECT pg_temp.fails(q) FROM (VALUES (1, 'SELECT credit.replay(-1, -1)'), (2, 'S
     (4, 'SELECT credit.rate(''rate'', -1, i) FROM input i'), (5, 'SELECT credit.rate(''rate'', 1, ROW(1))'), (6, 'SELECT credit._score_inputs(''rate'', ''[]'')'), (7, 'SELECT credit._score_inputs(''rate'', ''{"f8": 1}'')'),
     (8, 'SELECT credit._score_inputs(''rate'', ''{"f8": {"type": "float8", "value": 1}}'')'), (9, 'SELECT credit._score_inputs(''rate'', ''{"f8": {"type": "money", "value": "1"}}'')'), (10, 'SELECT credit._score_inputs(''rate'', ''{"f8": {"type": "float8", "value": "x"}}'')')) v(n, q) ORDER BY n;
 
+-- valid for so long, to be reviewed after so long; without periods neither
+SELECT credit.create_model(jsonb_build_object('valid_months', 24, 'review_months', 12) || pg_temp.card('dated', 'number', '[{"kind": "other", "points": 1}]'));
+SELECT length(credit.publish_model('dated'));
+SELECT count(credit.rate('dated', i.subject_id, i)) FROM (SELECT subject_id, 1 AS x FROM input LIMIT 1) i;
+SELECT m.name = 'dated' AS dated, bool_and(r.valid_until = (r.rated_at + interval '24 months')::date - 1) AS valid, bool_and(r.review_on = (r.rated_at + interval '12 months')::date) AS review
+  FROM credit.rating r JOIN credit.model m USING (model_id) WHERE m.name IN ('rate', 'dated') GROUP BY 1 ORDER BY 1;
+SELECT pg_temp.fails(format('SELECT credit.create_model(%L)', pg_temp.card('t', 'text', '[{"kind": "other", "points": 1}]') || jsonb_build_object('valid_months', v))) FROM unnest('{0,121,1.5,"x"}'::text[]) t, LATERAL (SELECT CASE WHEN t = 'x' THEN to_jsonb(t) ELSE t::jsonb END AS v) x;
+
 -- who may do what
 CREATE ROLE rating_test_operator IN ROLE credit_operator;
 CREATE ROLE rating_test_analyst IN ROLE credit_analyst;
