@@ -6,7 +6,7 @@ CREATE TABLE credit.model (
     model_id bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
     name text NOT NULL CHECK (name <> '' AND octet_length(name) <= 63 AND name !~ '@'),
     version integer NOT NULL CHECK (version > 0),
-    status text NOT NULL DEFAULT 'draft' CHECK (status IN ('draft', 'published', 'retired')),
+    status text NOT NULL DEFAULT 'draft' CHECK (status IN ('draft', 'submitted', 'published', 'retired')),
     title_zh text,
     title_en text,
     initial_score numeric NOT NULL DEFAULT 0,
@@ -22,11 +22,21 @@ CREATE TABLE credit.model (
     published_at timestamptz,
     retired_by text,
     retired_at timestamptz,
+    created_session text,
+    submitted_by text,
+    submitted_session text,
+    submitted_at timestamptz,
+    published_session text,
+    valid_months integer CHECK (valid_months BETWEEN 1 AND 120),
+    review_months integer CHECK (review_months BETWEEN 1 AND 120),
     UNIQUE (name, version),
     CHECK (status = 'draft' OR (digest IS NOT NULL AND part_counts IS NOT NULL))
 );
 COMMENT ON TABLE credit.model IS 'scorecard, one row per version; a published version never changes (评分模型)';
 COMMENT ON COLUMN credit.model.digest IS 'SHA-256 of the definition in canonical JSON (RFC 8785), set when published; scoring checks it (摘要)';
+COMMENT ON COLUMN credit.model.created_session IS 'who was logged in when it was written; a second person is another one (起草人会话)';
+COMMENT ON COLUMN credit.model.valid_months IS 'how long a rating by it is valid (有效期, 月)';
+COMMENT ON COLUMN credit.model.review_months IS 'after how long a rating by it is to be reviewed (复审周期, 月)';
 COMMENT ON COLUMN credit.model.part_counts IS
     'numbers of characteristics, attributes, reasons and grades when published: no row can be added beyond them';
 COMMENT ON COLUMN credit.model.initial_score IS 'points that every row starts with (初始分)';
@@ -105,13 +115,39 @@ CREATE TABLE credit.rating (
     reasons jsonb NOT NULL,
     rated_at timestamptz NOT NULL DEFAULT clock_timestamp(),
     rated_by text NOT NULL,
+    valid_until date,
+    review_on date,
     PRIMARY KEY (subject_id, rating_id)
 );
+CREATE UNIQUE INDEX rating_by_id ON credit.rating (rating_id);
 COMMENT ON TABLE credit.rating IS 'rating of a subject by one published model version, with what is needed to replay it (评级结果)';
 COMMENT ON COLUMN credit.rating.inputs IS 'each column that the model read: its type and the exact text of its value (输入)';
 COMMENT ON COLUMN credit.rating.inputs_digest IS 'SHA-256 of inputs in canonical JSON (RFC 8785)';
+COMMENT ON COLUMN credit.rating.valid_until IS 'last day on which it counts; NULL without a period in the model (有效期至)';
+COMMENT ON COLUMN credit.rating.review_on IS 'day of its next review (复审日期)';
 COMMENT ON COLUMN credit.rating.reasons IS 'reason codes in PMML''s order with their summed differences (原因)';
 
+CREATE TABLE credit.model_policy (
+    policy_id boolean PRIMARY KEY DEFAULT true CHECK (policy_id),
+    publication text NOT NULL CHECK (publication IN ('second_person', 'superuser_alone', 'one_person'))
+);
+COMMENT ON TABLE credit.model_policy IS 'who may publish models; without a row it is superuser_alone, see credit.set_publication_policy (发布规则)';
+
+CREATE TABLE credit.forbidden_attribute (
+    name text PRIMARY KEY CHECK (name <> '' AND name = lower(name)),
+    basis text NOT NULL,
+    built_in boolean NOT NULL DEFAULT false
+);
+COMMENT ON TABLE credit.forbidden_attribute IS 'names of columns that no model may read, as words between underscores (禁用指标)';
+COMMENT ON COLUMN credit.forbidden_attribute.built_in IS 'came with the extension and is not in a dump (内置)';
+INSERT INTO credit.forbidden_attribute (name, basis, built_in)
+SELECT n, 'Regulation on the Administration of the Credit Reporting Industry, article 14', true
+  FROM unnest('{religion,religious,gene,genes,genetic,dna,fingerprint,blood,disease,illness,宗教,信仰,基因,指纹,血型,疾病,病史}'::text[]) n
+UNION ALL
+SELECT n, 'equal treatment of ethnic groups', true FROM unnest('{ethnicity,ethnic,race,民族,种族}'::text[]) n;
+
+SELECT pg_catalog.pg_extension_config_dump('credit.model_policy', '');
+SELECT pg_catalog.pg_extension_config_dump('credit.forbidden_attribute', 'WHERE NOT built_in');
 SELECT pg_catalog.pg_extension_config_dump('credit.model', '');
 SELECT pg_catalog.pg_extension_config_dump('credit.model_model_id_seq', '');
 SELECT pg_catalog.pg_extension_config_dump('credit.characteristic', '');
@@ -128,6 +164,14 @@ BEGIN
         IF TG_OP = 'UPDATE' AND OLD.status = 'published' AND NEW.status = 'retired'
            AND pg_catalog.to_jsonb(NEW) - ARRAY['status', 'retired_by', 'retired_at']
              = pg_catalog.to_jsonb(OLD) - ARRAY['status', 'retired_by', 'retired_at'] THEN
+            RETURN NEW;
+        END IF;
+        -- what was submitted is what is published; it goes back whole or not at all
+        IF TG_OP = 'UPDATE' AND OLD.status = 'submitted' AND NEW.status IN ('published', 'draft')
+           AND pg_catalog.to_jsonb(NEW) - ARRAY['status', 'published_by', 'published_at', 'published_session']
+             = pg_catalog.to_jsonb(OLD) - ARRAY['status', 'published_by', 'published_at', 'published_session']
+               || (CASE WHEN NEW.status = 'draft' THEN '{"digest": null, "part_counts": null, "submitted_by": null, "submitted_session": null, "submitted_at": null}'::pg_catalog.jsonb
+                       ELSE '{}'::pg_catalog.jsonb END) THEN
             RETURN NEW;
         END IF;
         RAISE EXCEPTION 'model "%" version % is % and cannot be changed', OLD.name, OLD.version, OLD.status
@@ -221,6 +265,8 @@ CREATE TRIGGER erase_ratings AFTER UPDATE OF log_salt ON credit.subject
     FOR EACH ROW WHEN (OLD.log_salt <> NEW.log_salt) EXECUTE FUNCTION credit._erase_ratings();
 
 SELECT credit._audit_table('credit.model');
+SELECT credit._audit_table('credit.model_policy');
+SELECT credit._audit_table('credit.forbidden_attribute');
 SELECT credit._audit_table('credit.characteristic');
 SELECT credit._audit_table('credit.attribute');
 SELECT credit._audit_table('credit.reason');
@@ -247,6 +293,8 @@ BEGIN ATOMIC
         'reason_code_algorithm', m.reason_code_algorithm,
         'baseline_method', m.baseline_method,
         'baseline_score', m.baseline_score,
+        'valid_months', m.valid_months,
+        'review_months', m.review_months,
         'characteristics',
         (SELECT jsonb_agg(jsonb_build_object(
                     'name', c.name,
@@ -284,6 +332,47 @@ BEGIN ATOMIC
       FROM credit.model m WHERE m.model_id = wanted;
 END;
 
+-- PC407 for a column that no model may read: its name has a forbidden one as a word between underscores, or, where words
+-- have no gaps between them, anywhere.
+CREATE FUNCTION credit._refuse_forbidden(definition jsonb) RETURNS void
+LANGUAGE plpgsql STABLE SET search_path = pg_catalog, pg_temp AS $$
+DECLARE
+    bad record;
+BEGIN
+    SELECT c ->> 'name' AS characteristic, f.field, a.name, a.basis INTO bad
+      FROM jsonb_array_elements(definition -> 'characteristics') c,
+           LATERAL (VALUES (coalesce(c ->> 'field', c ->> 'name'))) f(field),
+           credit.forbidden_attribute a
+     WHERE CASE WHEN a.name ~ '^[a-z0-9_]+$'
+                THEN strpos('_' || regexp_replace(lower(f.field), '[^a-z0-9]+', '_', 'g') || '_', '_' || a.name || '_') > 0
+                ELSE strpos(lower(f.field), a.name) > 0 END
+     LIMIT 1;
+    IF FOUND THEN
+        RAISE EXCEPTION 'characteristic "%" reads column "%", which no model may read', bad.characteristic, bad.field
+            USING ERRCODE = 'PC407', DETAIL = format('"%s" is forbidden: %s.', bad.name, bad.basis);
+    END IF;
+END
+$$;
+
+CREATE FUNCTION credit.forbid_attribute(name text, basis text) RETURNS void
+LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
+BEGIN
+    INSERT INTO credit.forbidden_attribute (name, basis) VALUES (lower(forbid_attribute.name), forbid_attribute.basis);
+END
+$$;
+COMMENT ON FUNCTION credit.forbid_attribute(text, text) IS
+    'no model created or published from now on may read a column with this word in its name (禁止使用指标)';
+
+CREATE FUNCTION credit.set_publication_policy(publication text) RETURNS void
+LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $$
+BEGIN
+    INSERT INTO credit.model_policy (publication) VALUES (set_publication_policy.publication)
+    ON CONFLICT (policy_id) DO UPDATE SET publication = excluded.publication;
+END
+$$;
+COMMENT ON FUNCTION credit.set_publication_policy(text) IS
+    'second_person: nobody publishes alone; superuser_alone (default): only a superuser may; one_person: everybody may (设定发布规则)';
+
 CREATE FUNCTION credit.create_model(definition jsonb) RETURNS integer
     LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
 DECLARE
@@ -294,18 +383,20 @@ BEGIN
         RAISE EXCEPTION 'definition is null' USING ERRCODE = 'null_value_not_allowed';
     END IF;
     PERFORM credit._check_definition(definition, false);
+    PERFORM credit._refuse_forbidden(definition);
     -- two sessions creating versions of one name take turns; readers are not held up
     LOCK TABLE credit.model IN SHARE ROW EXCLUSIVE MODE;
     SELECT coalesce(pg_catalog.max(m.version), 0) + 1 INTO next_version
       FROM credit.model m WHERE m.name = definition ->> 'name';
     INSERT INTO credit.model (name, version, title_zh, title_en, initial_score, use_reason_codes, reason_code_algorithm,
-                              baseline_method, baseline_score, created_by)
+                              baseline_method, baseline_score, valid_months, review_months, created_by, created_session)
     VALUES (definition ->> 'name', next_version, definition ->> 'title_zh', definition ->> 'title_en',
             coalesce((definition ->> 'initial_score')::numeric, 0),
             coalesce((definition ->> 'use_reason_codes')::boolean, true),
             coalesce(definition ->> 'reason_code_algorithm', 'pointsBelow'),
             coalesce(definition ->> 'baseline_method', 'other'),
-            (definition ->> 'baseline_score')::numeric, credit.calling_role()::text)
+            (definition ->> 'baseline_score')::numeric, (definition ->> 'valid_months')::integer,
+            (definition ->> 'review_months')::integer, credit.calling_role()::text, session_user)
     RETURNING model_id INTO id;
     INSERT INTO credit.characteristic (model_id, ordinal, name, field, data_type, baseline_score, reason_code, title_zh, title_en)
     SELECT id, c.place, c.j ->> 'name', coalesce(c.j ->> 'field', c.j ->> 'name'), c.j ->> 'data_type',
@@ -340,39 +431,113 @@ $$;
 COMMENT ON FUNCTION credit.create_model(jsonb) IS
     'store a scorecard''s definition as a draft, the next version of its name, and return that version (新建模型)';
 
-CREATE FUNCTION credit.publish_model(name text, version integer DEFAULT NULL) RETURNS bytea
-    LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
+-- The version meant, locked: the newest draft or submitted one if no version is given.
+CREATE FUNCTION credit._unpublished(name text, version integer) RETURNS credit.model
+LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $$
 DECLARE
-    found_model record;
-    sum bytea;
+    m credit.model;
 BEGIN
-    SELECT m.model_id, m.version, m.status INTO found_model
-      FROM credit.model m
-     WHERE m.name = publish_model.name
-       AND CASE WHEN publish_model.version IS NULL THEN m.status = 'draft' ELSE m.version = publish_model.version END
-     ORDER BY m.version DESC LIMIT 1
+    SELECT t.* INTO m
+      FROM credit.model t
+     WHERE t.name = _unpublished.name
+       AND CASE WHEN _unpublished.version IS NULL THEN t.status IN ('draft', 'submitted') ELSE t.version = _unpublished.version END
+     ORDER BY t.version DESC LIMIT 1
        FOR UPDATE;
     IF NOT FOUND THEN
         RAISE EXCEPTION 'model "%" has no %', name, coalesce('version ' || version::text, 'draft')
             USING ERRCODE = 'undefined_object';
     END IF;
-    IF found_model.status <> 'draft' THEN
-        RAISE EXCEPTION 'model "%" version % is already %', name, found_model.version, found_model.status
+    IF m.status NOT IN ('draft', 'submitted') THEN
+        RAISE EXCEPTION 'model "%" version % is already %', name, m.version, m.status
             USING ERRCODE = 'PC401';
     END IF;
-    sum := credit._check_definition(credit._definition(found_model.model_id), true);
-    UPDATE credit.model m
-       SET status = 'published', digest = sum, published_by = credit.calling_role()::text, published_at = clock_timestamp(),
-           part_counts = ARRAY[(SELECT count(*) FROM credit.characteristic c WHERE c.model_id = m.model_id),
-                               (SELECT count(*) FROM credit.attribute a WHERE a.model_id = m.model_id),
-                               (SELECT count(*) FROM credit.reason r WHERE r.model_id = m.model_id),
-                               (SELECT count(*) FROM credit.grade_band g WHERE g.model_id = m.model_id)]::integer[]
-     WHERE m.model_id = found_model.model_id;
-    RETURN sum;
+    RETURN m;
+END
+$$;
+
+-- What fixes a version: checks again and gives its digest and the numbers of its parts.
+CREATE FUNCTION credit._model_seal(model_id bigint, OUT digest bytea, OUT part_counts integer[]) RETURNS record
+LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $$
+DECLARE
+    definition CONSTANT jsonb := credit._definition(model_id);
+BEGIN
+    PERFORM credit._refuse_forbidden(definition);
+    digest := credit._check_definition(definition, true);
+    part_counts := ARRAY[(SELECT count(*) FROM credit.characteristic c WHERE c.model_id = _model_seal.model_id),
+                         (SELECT count(*) FROM credit.attribute a WHERE a.model_id = _model_seal.model_id),
+                         (SELECT count(*) FROM credit.reason r WHERE r.model_id = _model_seal.model_id),
+                         (SELECT count(*) FROM credit.grade_band g WHERE g.model_id = _model_seal.model_id)]::integer[];
+END
+$$;
+
+CREATE FUNCTION credit.submit_model(name text, version integer DEFAULT NULL) RETURNS bytea
+    LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
+DECLARE
+    m CONSTANT credit.model := credit._unpublished(name, version);
+    sealed record;
+BEGIN
+    IF m.status <> 'draft' THEN
+        RAISE EXCEPTION 'model "%" version % is already %', m.name, m.version, m.status USING ERRCODE = 'PC401';
+    END IF;
+    sealed := credit._model_seal(m.model_id);
+    UPDATE credit.model t
+       SET status = 'submitted', digest = sealed.digest, part_counts = sealed.part_counts,
+           submitted_by = credit.calling_role()::text, submitted_session = session_user, submitted_at = clock_timestamp()
+     WHERE t.model_id = m.model_id;
+    RETURN sealed.digest;
+END
+$$;
+COMMENT ON FUNCTION credit.submit_model(text, integer) IS
+    'check a draft (the newest if no version is given), fix it for review and return its digest (提交审核)';
+
+CREATE FUNCTION credit.return_model(name text, version integer) RETURNS void
+    LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
+DECLARE
+    m CONSTANT credit.model := credit._unpublished(name, version);
+BEGIN
+    IF m.status <> 'submitted' THEN
+        RAISE EXCEPTION 'model "%" version % is not submitted', m.name, m.version USING ERRCODE = 'object_not_in_prerequisite_state';
+    END IF;
+    UPDATE credit.model t
+       SET status = 'draft', digest = NULL, part_counts = NULL, submitted_by = NULL, submitted_session = NULL, submitted_at = NULL
+     WHERE t.model_id = m.model_id;
+END
+$$;
+COMMENT ON FUNCTION credit.return_model(text, integer) IS 'a submitted version becomes a draft again (退回草稿)';
+
+CREATE FUNCTION credit.publish_model(name text, version integer DEFAULT NULL) RETURNS bytea
+    LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
+DECLARE
+    m CONSTANT credit.model := credit._unpublished(name, version);
+    publication CONSTANT text := coalesce((SELECT p.publication FROM credit.model_policy p), 'superuser_alone');
+    sealed record;
+BEGIN
+    IF (m.status <> 'submitted' OR session_user IN (m.created_session, m.submitted_session) OR m.created_session IS NULL)
+       AND (publication = 'second_person'
+            OR publication = 'superuser_alone' AND NOT (SELECT r.rolsuper FROM pg_roles r WHERE r.rolname = session_user)) THEN
+        RAISE EXCEPTION 'model "%" version % needs a second person to publish it', m.name, m.version
+            USING ERRCODE = 'PC405',
+                  DETAIL = CASE WHEN m.status <> 'submitted' THEN 'It has not been submitted for review.'
+                                ELSE format('"%s" wrote or submitted it.', session_user) END,
+                  HINT = 'Submit it with credit.submit_model; then somebody logged in as another role publishes it.';
+    END IF;
+    sealed := credit._model_seal(m.model_id);
+    IF m.status = 'submitted' AND (sealed.digest, sealed.part_counts) IS DISTINCT FROM (m.digest, m.part_counts) THEN
+        RAISE EXCEPTION 'model "%" version % is not what was submitted', m.name, m.version USING ERRCODE = 'PC402';
+    ELSIF m.status = 'draft' THEN
+        UPDATE credit.model t SET digest = sealed.digest, part_counts = sealed.part_counts WHERE t.model_id = m.model_id;
+    END IF;
+    UPDATE credit.model t
+       SET status = 'published', published_by = credit.calling_role()::text, published_session = session_user,
+           published_at = clock_timestamp()
+     WHERE t.model_id = m.model_id;
+    PERFORM credit._audit_note(jsonb_build_object('kind', 'model', 'operation', 'publish', 'model', m.model_id,
+                                                  'model_version', m.version, 'digest', rtrim(translate(encode(sealed.digest, 'base64'), '+/', '-_'), '=')));
+    RETURN sealed.digest;
 END
 $$;
 COMMENT ON FUNCTION credit.publish_model(text, integer) IS
-    'check a draft (the newest if no version is given), fix it for good and return its digest (发布模型)';
+    'fix a submitted version, or where the policy lets one person publish a draft, for good and return its digest (发布模型)';
 
 CREATE FUNCTION credit.retire_model(name text, version integer) RETURNS void
     LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
@@ -468,9 +633,12 @@ BEGIN
             USING ERRCODE = 'object_not_in_prerequisite_state';
     END IF;
     kept := evaluated.inputs::jsonb;
-    INSERT INTO credit.rating (subject_id, model_id, score, grade, inputs, inputs_digest, reasons, rated_by)
-    VALUES (rate.subject_id, evaluated.model_id, evaluated.score, evaluated.grade, kept,
-            sha256(convert_to(credit._canonical_json(kept), 'UTF8')), evaluated.reasons::jsonb, credit.calling_role()::text)
+    INSERT INTO credit.rating (subject_id, model_id, score, grade, inputs, inputs_digest, reasons, rated_by, valid_until, review_on)
+    SELECT rate.subject_id, evaluated.model_id, evaluated.score, evaluated.grade, kept,
+           sha256(convert_to(credit._canonical_json(kept), 'UTF8')), evaluated.reasons::jsonb, credit.calling_role()::text,
+           (clock_timestamp() + make_interval(months => m.valid_months))::date - 1,
+           (clock_timestamp() + make_interval(months => m.review_months))::date
+      FROM credit.model m WHERE m.model_id = evaluated.model_id
     RETURNING rating_id INTO id;
     RETURN id;
 END
@@ -478,27 +646,77 @@ $$;
 COMMENT ON FUNCTION credit.rate(text, bigint, record) IS
     'score and grade a subject by a published model, store the rating with its inputs, return its rating_id (评级)';
 
+CREATE FUNCTION credit._explain_inputs(model text, inputs jsonb,
+        OUT ordinal integer, OUT characteristic text, OUT value text, OUT attribute text, OUT points numeric,
+        OUT baseline numeric, OUT difference numeric, OUT reason_code text, OUT reason_rank integer,
+        OUT reason_zh text, OUT reason_en text) RETURNS SETOF record
+    AS 'MODULE_PATHNAME', 'pgcredit_explain_inputs' LANGUAGE C STABLE STRICT PARALLEL SAFE COST 1000 ROWS 15;
+
 CREATE FUNCTION credit.replay(subject_id bigint, rating_id bigint,
-        OUT equal boolean, OUT stored_score float8, OUT replayed_score float8, OUT inputs_intact boolean) RETURNS record
+        OUT equal boolean, OUT stored_score float8, OUT replayed_score float8, OUT inputs_intact boolean,
+        OUT stored_grade text, OUT replayed_grade text, OUT differences text[]) RETURNS record
     LANGUAGE plpgsql STABLE SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
 DECLARE
     kept record;
+    reasons jsonb;
 BEGIN
-    SELECT r.score, r.inputs, r.inputs_digest, m.name || '@' || m.version::text AS model INTO kept
+    SELECT r.score, r.grade, r.inputs, r.inputs_digest, r.reasons, m.name || '@' || m.version::text AS model,
+           EXISTS (SELECT FROM credit.grade_band g WHERE g.model_id = m.model_id) AS has_grades INTO kept
       FROM credit.rating r JOIN credit.model m ON m.model_id = r.model_id
      WHERE r.subject_id = replay.subject_id AND r.rating_id = replay.rating_id;
     IF NOT FOUND THEN
         RAISE EXCEPTION 'subject % has no rating %', subject_id, rating_id USING ERRCODE = 'no_data_found';
     END IF;
     stored_score := kept.score;
+    stored_grade := kept.grade;
     replayed_score := credit._score_inputs(kept.model, kept.inputs);
+    IF kept.has_grades THEN
+        replayed_grade := credit.grade(kept.model, replayed_score);
+    END IF;
+    SELECT coalesce(jsonb_agg(jsonb_build_object('code', e.reason_code, 'difference', e.total) ORDER BY e.reason_rank), '[]') INTO reasons
+      FROM (SELECT x.reason_rank, x.reason_code, sum(x.difference) AS total
+              FROM credit._explain_inputs(kept.model, kept.inputs) x
+             WHERE x.reason_rank IS NOT NULL GROUP BY 1, 2) e;
     inputs_intact := sha256(convert_to(credit._canonical_json(kept.inputs), 'UTF8')) = kept.inputs_digest;
     -- bit for bit: -0 is not 0 here
-    equal := inputs_intact AND float8send(stored_score) = float8send(replayed_score);
+    differences := array_remove(ARRAY[CASE WHEN NOT inputs_intact THEN 'inputs' END,
+                                      CASE WHEN float8send(stored_score) <> float8send(replayed_score) THEN 'score' END,
+                                      CASE WHEN stored_grade IS DISTINCT FROM replayed_grade THEN 'grade' END,
+                                      CASE WHEN kept.reasons <> reasons THEN 'reasons' END], NULL);
+    equal := cardinality(differences) = 0;
 END
 $$;
 COMMENT ON FUNCTION credit.replay(bigint, bigint) IS
-    'recompute a rating from its stored inputs and model version and compare bit for bit (评级重放)';
+    'recompute a rating from its stored inputs and model version, compare bit for bit and say what differs (评级重放)';
+
+CREATE FUNCTION credit.explain(rating_id bigint)
+    RETURNS TABLE (ordinal integer, characteristic text, title_zh text, title_en text, value text, attribute text, points numeric,
+                   baseline numeric, difference numeric, reason_code text, reason_rank integer, reason_zh text, reason_en text,
+                   text_zh text, text_en text)
+    LANGUAGE plpgsql STABLE PARALLEL SAFE SECURITY DEFINER SET search_path = pg_catalog, pg_temp ROWS 15 AS $$
+DECLARE
+    kept record;
+BEGIN
+    SELECT r.inputs, r.model_id, m.name || '@' || m.version::text AS model INTO kept
+      FROM credit.rating r JOIN credit.model m ON m.model_id = r.model_id
+     WHERE r.rating_id = explain.rating_id;
+    IF NOT FOUND THEN
+        RAISE EXCEPTION 'there is no rating %', rating_id USING ERRCODE = 'no_data_found';
+    END IF;
+    RETURN QUERY
+    SELECT e.ordinal, e.characteristic, c.title_zh, c.title_en, e.value, e.attribute, e.points, e.baseline, e.difference,
+           e.reason_code, e.reason_rank, e.reason_zh, e.reason_en,
+           CASE WHEN e.ordinal = 0 THEN format('初始分 %s 分', e.points)
+                ELSE format('“%s”%s：%s 分', coalesce(c.title_zh, e.characteristic), coalesce('为 ' || e.value, '缺失'), e.points) END,
+           CASE WHEN e.ordinal = 0 THEN format('initial score: %s points', e.points)
+                ELSE format('%s %s: %s points', coalesce(c.title_en, e.characteristic), coalesce('is ' || e.value, 'is missing'), e.points) END
+      FROM credit._explain_inputs(kept.model, kept.inputs) e
+      LEFT JOIN credit.characteristic c ON c.model_id = kept.model_id AND c.ordinal = e.ordinal
+     ORDER BY e.ordinal;
+END
+$$;
+COMMENT ON FUNCTION credit.explain(bigint) IS
+    'why a stored rating has its score, in Chinese and English, from the inputs that it kept; points add up to the score (评级解释)';
 
 -- ---------------------------------------------------------------------------
 -- Validation statistics
@@ -592,10 +810,12 @@ REVOKE ALL ON FUNCTION
     credit._model_guard(), credit._model_part_guard(), credit._model_truncate_guard(), credit._rating_guard(), credit._erase_ratings(),
     credit._models_changed(), credit._check_definition(jsonb, boolean),
     credit._definition(bigint), credit.create_model(jsonb), credit.publish_model(text, integer),
+    credit._refuse_forbidden(jsonb), credit.forbid_attribute(text, text), credit.set_publication_policy(text),
+    credit._unpublished(text, integer), credit._model_seal(bigint), credit.submit_model(text, integer), credit.return_model(text, integer),
     credit.retire_model(text, integer), credit.discard_model(text, integer), credit.model_definition(text, integer),
     credit._score_support(internal), credit.score(text, record), credit._score_columns(text, text[], "any"),
     credit.explain(text, record), credit.grade(text, float8), credit._evaluate(text, record),
-    credit._score_inputs(text, jsonb), credit.rate(text, bigint, record), credit.replay(bigint, bigint),
+    credit._score_inputs(text, jsonb), credit._explain_inputs(text, jsonb), credit.explain(bigint), credit.rate(text, bigint, record), credit.replay(bigint, bigint),
     credit._rank_transition(internal, float8, boolean), credit._rank_combine(internal, internal),
     credit._rank_serialize(internal), credit._rank_deserialize(bytea, internal), credit._auc_final(internal),
     credit._gini_final(internal), credit._ks_final(internal),
@@ -606,8 +826,9 @@ REVOKE ALL ON FUNCTION
     credit.auc(float8, boolean), credit.gini(float8, boolean), credit.ks(float8, boolean),
     credit.psi(text, boolean), credit.psi(text, boolean, text), credit.psi(integer, boolean), credit.psi(integer, boolean, text)
     FROM PUBLIC;
-GRANT EXECUTE ON FUNCTION credit.create_model(jsonb), credit.publish_model(text, integer), credit.retire_model(text, integer),
-    credit.discard_model(text, integer), credit.rate(text, bigint, record), credit.replay(bigint, bigint) TO credit_operator;
+GRANT EXECUTE ON FUNCTION credit.create_model(jsonb), credit.submit_model(text, integer), credit.return_model(text, integer),
+    credit.forbid_attribute(text, text), credit.publish_model(text, integer), credit.retire_model(text, integer),
+    credit.discard_model(text, integer), credit.rate(text, bigint, record), credit.explain(bigint), credit.replay(bigint, bigint) TO credit_operator;
 GRANT EXECUTE ON FUNCTION credit.model_definition(text, integer) TO credit_operator, credit_analyst, credit_institution, credit_auditor;
 -- _score_columns is what the planner makes of score: whoever may call one must be able to call the other
 GRANT EXECUTE ON FUNCTION credit.score(text, record), credit._score_columns(text, text[], "any"),
@@ -616,7 +837,7 @@ GRANT EXECUTE ON FUNCTION credit.psi(float8[], float8[], text),
     credit.auc(float8, boolean), credit.gini(float8, boolean), credit.ks(float8, boolean),
     credit.psi(text, boolean), credit.psi(text, boolean, text), credit.psi(integer, boolean), credit.psi(integer, boolean, text)
     TO credit_operator, credit_analyst, credit_institution, credit_auditor;
-REVOKE ALL ON credit.model, credit.characteristic, credit.attribute, credit.reason, credit.grade_band, credit.rating FROM PUBLIC;
-GRANT SELECT ON credit.model, credit.characteristic, credit.attribute, credit.reason, credit.grade_band
+REVOKE ALL ON credit.model, credit.model_policy, credit.forbidden_attribute, credit.characteristic, credit.attribute, credit.reason, credit.grade_band, credit.rating FROM PUBLIC;
+GRANT SELECT ON credit.model, credit.model_policy, credit.forbidden_attribute, credit.characteristic, credit.attribute, credit.reason, credit.grade_band
     TO credit_operator, credit_analyst, credit_institution, credit_auditor;
 GRANT SELECT ON credit.rating TO credit_operator;

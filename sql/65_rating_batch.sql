@@ -160,14 +160,17 @@ CREATE FUNCTION credit._rating_statement(given text, with_basis boolean) RETURNS
         RETURNING t.subject_id, t.rating_id)
     INSERT INTO credit.rating_basis (subject_id, rating_id, as_of, without_disputed, computed_at)
     SELECT s.subject_id, s.rating_id, $6, $7, $8 FROM stored s$f$ ELSE '%s' END, format($f$
-        INSERT INTO credit.rating AS t (subject_id, model_id, score, grade, inputs, inputs_digest, reasons, rated_by)
-        SELECT d.subject_id, d.model_id, d.score, d.grade, d.inputs, d.digest, d.reasons, d.rated_by
+        INSERT INTO credit.rating AS t (subject_id, model_id, score, grade, inputs, inputs_digest, reasons, rated_by, valid_until, review_on)
+        SELECT d.subject_id, d.model_id, d.score, d.grade, d.inputs, d.digest, d.reasons, d.rated_by,
+               (clock_timestamp() + make_interval(months => m.valid_months))::date - 1,
+               (clock_timestamp() + make_interval(months => m.review_months))::date
           FROM (SELECT k.*, credit._inputs_digest(k.inputs) AS digest
                   FROM (SELECT v.subject_id, (v.e).model_id, (v.e).score, (v.e).grade, (v.e).inputs::jsonb AS inputs,
                                (v.e).reasons::jsonb AS reasons, v.rated_by
                           FROM (SELECT g.subject_id, credit._evaluate($1, g."row") AS e, w.rated_by
                                   FROM (%s) g, (SELECT credit.calling_role()::text AS rated_by OFFSET 0) w
                                  WHERE g.subject_id BETWEEN $3 AND $4 OFFSET 0) v OFFSET 0) k OFFSET 0) d
+          JOIN credit.model m ON m.model_id = d.model_id
          WHERE NOT ($5 AND COALESCE((SELECT o.inputs_digest = d.digest FROM credit.rating o
                                       WHERE o.subject_id = d.subject_id AND o.model_id = d.model_id
                                       ORDER BY o.rating_id DESC LIMIT 1), false))$f$, given));

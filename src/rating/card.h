@@ -101,7 +101,7 @@ typedef struct PgcreditCard
 	int64		model_id;		/* 0 for a definition that is only checked */
 	char	   *name;
 	int			version;
-	char		status;			/* 'd'raft, 'p'ublished, 'r'etired */
+	char		status;			/* 'd'raft, 's'ubmitted, 'p'ublished, 'r'etired */
 	int64		initial;		/* millionths */
 	bool		use_reasons;
 	bool		points_above;

@@ -16,7 +16,7 @@
 static const char *const card_keys[] = {
 	"name", "title_zh", "title_en", "initial_score", "use_reason_codes",
 	"reason_code_algorithm", "baseline_method", "baseline_score",
-	"characteristics", "reasons", "grades", NULL
+	"characteristics", "reasons", "grades", "valid_months", "review_months", NULL
 };
 static const char *const characteristic_keys[] = {
 	"name", "field", "data_type", "baseline_score", "reason_code",
@@ -51,6 +51,23 @@ check_text(JsonbContainer *object, const char *key, const char *where)
 
 	if (text != NULL)
 		pfree(text);
+}
+
+/*
+ * A number of months, 1 to 120, if it is given.
+ */
+static void
+check_months(JsonbContainer *object, const char *key, const char *where)
+{
+	Numeric		number = pgcredit_json_number(object, key, where);
+	char	   *decimal;
+
+	if (number == NULL)
+		return;
+	decimal = DatumGetCString(DirectFunctionCall1(numeric_out, NumericGetDatum(number)));
+	if (strspn(decimal, "0123456789") != strlen(decimal) || strlen(decimal) > 3 ||
+		atoi(decimal) < 1 || atoi(decimal) > 120)
+		pgcredit_invalid(errmsg("\"%s\" of %s is not a number of months from 1 to 120: %s", key, where, decimal));
 }
 
 static void
@@ -219,6 +236,8 @@ pgcredit_card_parse(Jsonb *definition)
 								card->name, PGCREDIT_MAX_NAME));
 	check_text(root, "title_zh", where);
 	check_text(root, "title_en", where);
+	check_months(root, "valid_months", where);
+	check_months(root, "review_months", where);
 	if (!pgcredit_json_points(root, "initial_score", where, &card->initial))
 		card->initial = 0;
 	card->use_reasons = pgcredit_json_bool(root, "use_reason_codes", where, true);

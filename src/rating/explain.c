@@ -19,6 +19,7 @@
 PG_FUNCTION_INFO_V1(pgcredit_explain);
 PG_FUNCTION_INFO_V1(pgcredit_evaluate);
 PG_FUNCTION_INFO_V1(pgcredit_score_inputs);
+PG_FUNCTION_INFO_V1(pgcredit_explain_inputs);
 
 #define EXPLAIN_COLUMNS 11
 
@@ -90,26 +91,16 @@ set_text(Datum *values, bool *nulls, int column, const char *text)
 }
 
 /*
- * credit.explain(model text, "row" record) returns a row for the initial score
- * and one per characteristic; points add up to the score.  No rows for a NULL
- * row or model.
+ * A row for the initial score and one per characteristic; points add up to the
+ * score.
  */
-Datum
-pgcredit_explain(PG_FUNCTION_ARGS)
+static void
+put_explanation(ReturnSetInfo *result, const PgcreditRow *row)
 {
-	ReturnSetInfo *result = (ReturnSetInfo *) fcinfo->resultinfo;
-	PgcreditSite *site;
-	const PgcreditCard *card;
-	Explanation *e;
+	const PgcreditCard *card = row->card;
+	Explanation *e = explain_row(row);
 	Datum		values[EXPLAIN_COLUMNS];
 	bool		nulls[EXPLAIN_COLUMNS];
-
-	InitMaterializedSRF(fcinfo, 0);
-	if (PG_ARGISNULL(0) || PG_ARGISNULL(1))
-		return (Datum) 0;
-	site = pgcredit_site_row(fcinfo, 0, 1);
-	card = site->row.card;
-	e = explain_row(&site->row);
 
 	memset(nulls, true, sizeof(nulls));
 	values[0] = Int32GetDatum(0);
@@ -120,7 +111,7 @@ pgcredit_explain(PG_FUNCTION_ARGS)
 
 	for (int i = 0; i < card->ncharacteristics; i++)
 	{
-		const PgcreditBinding *binding = &site->row.bound->bindings[i];
+		const PgcreditBinding *binding = &row->bound->bindings[i];
 		const PgcreditCharacteristic *c = binding->characteristic;
 		const PgcreditAttribute *a = &c->attributes[e->attributes[i]];
 		int			code = e->codes[i];
@@ -129,8 +120,8 @@ pgcredit_explain(PG_FUNCTION_ARGS)
 		memset(nulls, false, sizeof(nulls));
 		values[0] = Int32GetDatum(i + 1);
 		set_text(values, nulls, 1, c->name);
-		set_text(values, nulls, 2, site->row.isnull[binding->column] ? NULL :
-				 pgcredit_value_text(binding->kind, site->row.values[binding->column]));
+		set_text(values, nulls, 2, row->isnull[binding->column] ? NULL :
+				 pgcredit_value_text(binding->kind, row->values[binding->column]));
 		set_text(values, nulls, 3, a->label);
 		values[4] = micro_numeric(a->points);
 		values[5] = micro_numeric(c->baseline);
@@ -143,6 +134,19 @@ pgcredit_explain(PG_FUNCTION_ARGS)
 		set_text(values, nulls, 10, code < 0 ? NULL : card->reasons[code].text_en);
 		tuplestore_putvalues(result->setResult, result->setDesc, values, nulls);
 	}
+}
+
+/*
+ * credit.explain(model text, "row" record): see put_explanation.  No rows for
+ * a NULL row or model.
+ */
+Datum
+pgcredit_explain(PG_FUNCTION_ARGS)
+{
+	InitMaterializedSRF(fcinfo, 0);
+	if (!PG_ARGISNULL(0) && !PG_ARGISNULL(1))
+		put_explanation((ReturnSetInfo *) fcinfo->resultinfo,
+						&pgcredit_site_row(fcinfo, 0, 1)->row);
 	return (Datum) 0;
 }
 
@@ -230,7 +234,8 @@ pgcredit_evaluate(PG_FUNCTION_ARGS)
 	}
 	values[0] = Int64GetDatum(card->model_id);
 	values[1] = CStringGetTextDatum(card->status == 'p' ? "published" :
-									card->status == 'd' ? "draft" : "retired");
+									card->status == 'd' ? "draft" :
+									card->status == 's' ? "submitted" : "retired");
 	values[2] = Float8GetDatum(score);
 	set_text(values, nulls, 3, pgcredit_card_grade(card, score));
 	values[4] = CStringGetTextDatum(inputs_json(&site->row));
@@ -309,14 +314,12 @@ read_input(JsonbContainer *object, const char *name, PgcreditColumn *column,
 }
 
 /*
- * credit._score_inputs(model text, inputs jsonb) returns float8: score the
- * inputs that a rating kept.
+ * The inputs that a rating kept as a row bound to the card.  Everything is
+ * allocated in the current memory context.
  */
-Datum
-pgcredit_score_inputs(PG_FUNCTION_ARGS)
+static PgcreditRow
+inputs_row(const PgcreditCard *card, Jsonb *inputs)
 {
-	PgcreditSite *site = pgcredit_site(fcinfo, 0);
-	Jsonb	   *inputs = PG_GETARG_JSONB_P(1);
 	int			n;
 	int			i = 0;
 	PgcreditColumn *columns;
@@ -350,9 +353,37 @@ pgcredit_score_inputs(PG_FUNCTION_ARGS)
 			i++;
 		}
 	}
-	row.card = site->row.card;
+	row.card = card;
 	row.bound = pgcredit_card_bind(row.card, columns, n);
 	row.values = values;
 	row.isnull = isnull;
+	return row;
+}
+
+/*
+ * credit._score_inputs(model text, inputs jsonb) returns float8: score the
+ * inputs that a rating kept.
+ */
+Datum
+pgcredit_score_inputs(PG_FUNCTION_ARGS)
+{
+	PgcreditSite *site = pgcredit_site(fcinfo, 0);
+	PgcreditRow row = inputs_row(site->row.card, PG_GETARG_JSONB_P(1));
+
 	PG_RETURN_FLOAT8(pgcredit_score_real(pgcredit_row_score(&row)));
+}
+
+/*
+ * credit._explain_inputs(model text, inputs jsonb): explain the inputs that a
+ * rating kept, as credit.explain does a row.
+ */
+Datum
+pgcredit_explain_inputs(PG_FUNCTION_ARGS)
+{
+	PgcreditSite *site = pgcredit_site(fcinfo, 0);
+	PgcreditRow row = inputs_row(site->row.card, PG_GETARG_JSONB_P(1));
+
+	InitMaterializedSRF(fcinfo, 0);
+	put_explanation((ReturnSetInfo *) fcinfo->resultinfo, &row);
+	return (Datum) 0;
 }

@@ -176,6 +176,7 @@ INSERT INTO expected SELECT trim(l), '.X..XXX' FROM string_to_table($$
     credit.gini(double precision,boolean)
     credit.ks(double precision,boolean)
     credit.model_definition(text,integer)
+    credit.model_pmml(text,integer)
     credit.psi(double precision[],double precision[],text)
     credit.psi(integer,boolean)
     credit.psi(integer,boolean,text)
@@ -503,6 +504,40 @@ INSERT INTO expected VALUES
     ('credit.list_proof(bigint,text)', '......X'),
     ('credit.erase_subject(bigint,boolean)', '.X.....'),
     ('credit._erase_ratings()', '.......');
+
+-- Scorecards as PMML.
+INSERT INTO expected SELECT trim(l), '.......' FROM string_to_table($$
+    credit._pmml_array(jsonb,text)
+    credit._pmml_attribute(jsonb,text)
+    credit._pmml_both(jsonb,jsonb,text)
+    credit._pmml_characteristic(jsonb,jsonb)
+    credit._pmml_definition(text)
+    credit._pmml_fields(jsonb,jsonb)
+    credit._pmml_only(jsonb,text[],text[])
+    credit._pmml_order(jsonb,jsonb)
+    credit._pmml_own(jsonb,text[])
+    credit._pmml_predicate(jsonb,text,text)
+    credit._pmml_refuse(jsonb,text)
+    credit._pmml_value(jsonb,text,text)
+    credit._xml_at(text,text)
+    credit._xml_own(jsonb)
+    credit._xml_text(text)
+    credit._xml_tree(text)
+$$, E'\n') l WHERE trim(l) <> '';
+INSERT INTO expected VALUES
+    ('credit.import_pmml(text)', '.X.....'),
+-- Review of models, and why a rating is what it is.
+    ('credit.explain(bigint)', '.X.....'),
+    ('credit._explain_inputs(text,jsonb)', '.......'),
+    ('credit.forbid_attribute(text,text)', '.X.....'),
+    ('credit.return_model(text,integer)', '.X.....'),
+    ('credit.submit_model(text,integer)', '.X.....'),
+    ('credit.set_publication_policy(text)', '.......'),
+    ('credit._model_seal(bigint)', '.......'),
+    ('credit._refuse_forbidden(jsonb)', '.......'),
+    ('credit._unpublished(text,integer)', '.......'),
+    ('table credit.forbidden_attribute', '.r..rrr'),
+    ('table credit.model_policy', '.r..rrr');
 INSERT INTO expected SELECT 'table credit.' || t, '.......'
   FROM unnest('{audit_history,audit_descriptor,audit_bulk,audit_history_state,audit_list}'::text[]) t;
 

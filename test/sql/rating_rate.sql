@@ -52,6 +52,12 @@ SELECT s.code, r.score, r.grade, r.inputs, r.reasons, r.rated_by = current_user 
 SELECT bool_and(r.score = credit.score('rate', i)) AS as_scored FROM credit.rating r JOIN input i USING (subject_id);
 SET LOCAL DateStyle = 'ISO, DMY';
 SELECT s.code, p.* FROM credit.rating r JOIN credit.subject s USING (subject_id) JOIN input USING (subject_id), credit.replay(r.subject_id, r.rating_id) p ORDER BY 1;
+-- why: from what is stored, in both languages, adding up to the score, reasons as explained for the row
+SELECT e.ordinal, e.value, e.points, e.reason_code, e.reason_rank, e.text_zh, e.text_en FROM credit.rating r JOIN credit.subject s USING (subject_id), credit.explain(r.rating_id) e WHERE s.code = 'rating-test-1' ORDER BY 1;
+SELECT bool_and(e.points::float8 = r.score) AS adds_up FROM credit.rating r JOIN input USING (subject_id), LATERAL (SELECT sum(x.points) AS points FROM credit.explain(r.rating_id) x) e;
+SELECT bool_and((e.value, e.attribute, e.points, e.difference, e.reason_rank) IS NOT DISTINCT FROM (x.value, x.attribute, x.points, x.difference, x.reason_rank)) AS as_for_the_row
+  FROM credit.rating r JOIN input i USING (subject_id), credit.explain(r.rating_id) e JOIN LATERAL credit.explain('rate@1', i) x USING (ordinal);
+SELECT pg_temp.fails('SELECT credit.explain(-1)');
 -- a later version does not change it, nor does retiring its own
 SELECT credit.create_model(jsonb_set(credit.model_definition('rate'), '{initial_score}', '0'));
 SELECT length(credit.publish_model('rate'));
@@ -63,11 +69,20 @@ SELECT pg_temp.fails('UPDATE credit.rating SET score = 999');
 SET LOCAL session_replication_role = replica;
 UPDATE credit.rating r SET score = score + 1e-12 FROM credit.subject s WHERE s.subject_id = r.subject_id AND s.code = 'rating-test-1';
 UPDATE credit.rating r SET inputs = jsonb_set(inputs, '{i8,value}', '"4"') FROM credit.subject s WHERE s.subject_id = r.subject_id AND s.code = 'rating-test-2';
+UPDATE credit.rating r SET grade = 'B', reasons = '[]' FROM credit.subject s WHERE s.subject_id = r.subject_id AND s.code = 'rating-test-3';
 SET LOCAL session_replication_role = origin;
-SELECT s.code, p.equal, p.inputs_intact FROM credit.rating r JOIN credit.subject s USING (subject_id) JOIN input USING (subject_id), credit.replay(r.subject_id, r.rating_id) p WHERE s.code < 'rating-test-4' ORDER BY 1;
+SELECT s.code, p.equal, p.inputs_intact, p.differences FROM credit.rating r JOIN credit.subject s USING (subject_id) JOIN input USING (subject_id), credit.replay(r.subject_id, r.rating_id) p WHERE s.code < 'rating-test-4' ORDER BY 1;
 SELECT pg_temp.fails(q) FROM (VALUES (1, 'SELECT credit.replay(-1, -1)'), (2, 'SELECT credit.rate(''rate'', NULL, i) FROM input i'), (3, 'SELECT credit.rate(NULL, 1, i) FROM input i'),
     (4, 'SELECT credit.rate(''rate'', -1, i) FROM input i'), (5, 'SELECT credit.rate(''rate'', 1, ROW(1))'), (6, 'SELECT credit._score_inputs(''rate'', ''[]'')'), (7, 'SELECT credit._score_inputs(''rate'', ''{"f8": 1}'')'),
     (8, 'SELECT credit._score_inputs(''rate'', ''{"f8": {"type": "float8", "value": 1}}'')'), (9, 'SELECT credit._score_inputs(''rate'', ''{"f8": {"type": "money", "value": "1"}}'')'), (10, 'SELECT credit._score_inputs(''rate'', ''{"f8": {"type": "float8", "value": "x"}}'')')) v(n, q) ORDER BY n;
+
+-- valid for so long, to be reviewed after so long; without periods neither
+SELECT credit.create_model(jsonb_build_object('valid_months', 24, 'review_months', 12) || pg_temp.card('dated', 'number', '[{"kind": "other", "points": 1}]'));
+SELECT length(credit.publish_model('dated'));
+SELECT count(credit.rate('dated', i.subject_id, i)) FROM (SELECT subject_id, 1 AS x FROM input LIMIT 1) i;
+SELECT m.name = 'dated' AS dated, bool_and(r.valid_until = (r.rated_at + interval '24 months')::date - 1) AS valid, bool_and(r.review_on = (r.rated_at + interval '12 months')::date) AS review
+  FROM credit.rating r JOIN credit.model m USING (model_id) WHERE m.name IN ('rate', 'dated') GROUP BY 1 ORDER BY 1;
+SELECT pg_temp.fails(format('SELECT credit.create_model(%L)', pg_temp.card('t', 'text', '[{"kind": "other", "points": 1}]') || jsonb_build_object('valid_months', v))) FROM unnest('{0,121,1.5,"x"}'::text[]) t, LATERAL (SELECT CASE WHEN t = 'x' THEN to_jsonb(t) ELSE t::jsonb END AS v) x;
 
 -- who may do what
 CREATE ROLE rating_test_operator IN ROLE credit_operator;
