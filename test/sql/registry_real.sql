@@ -25,7 +25,7 @@ SELECT count(*) AS folded FROM printed_wrong WHERE uscc <> upper(uscc) AND credi
 SELECT f.sqlstate, count(*), count(DISTINCT f.reason) > 1 AS says_which
   FROM credit.refused_row f JOIN credit.batch b USING (batch_id) WHERE b.batch_key = 'real' GROUP BY 1;
 -- Without this a plan for a handful of rows may be taken for all of them.
-ANALYZE delivery, credit.subject;
+ANALYZE credit.subject;
 SELECT kind, count(*) FROM credit.subject s WHERE EXISTS (SELECT FROM delivery d WHERE upper(d.uscc) = s.uscc::text) GROUP BY 1 ORDER BY 1;
 -- without the retired codes one subject in ten would have no region; nobody is refused for that
 SELECT round(100.0 * count(*) FILTER (WHERE r.code IS NULL) / count(*), 1) AS pct_unknown,
