@@ -78,6 +78,7 @@ CREATE ROLE hr_bureau LOGIN IN ROLE credit_provider;
 CREATE ROLE data_bureau LOGIN IN ROLE credit_provider;
 CREATE ROLE market_bureau LOGIN IN ROLE credit_provider;
 CREATE ROLE rating_centre LOGIN IN ROLE credit_institution, credit_operator;
+CREATE ROLE model_reviewer LOGIN IN ROLE credit_operator;
 CREATE ROLE analyst LOGIN IN ROLE credit_analyst;
 CREATE ROLE auditor LOGIN IN ROLE credit_auditor;
 

@@ -153,7 +153,11 @@ SELECT jsonb_build_object(
                              LATERAL (VALUES ('E', '差', NULL, c1), ('D', '较差', c1, c2), ('C', '一般', c2, c3), ('B', '良好', c3, c4), ('A', '优秀', c4, NULL)) g (grade, title_zh, low, high))
        ) AS definition \gset
 SELECT credit.create_model(:'definition') AS version \gset
-SELECT encode(credit.publish_model('german_credit', :version), 'hex') AS digest \gset
+SELECT encode(credit.submit_model('german_credit', :version), 'hex') AS submitted \gset
+\echo '-- The centre submits it; a second person (复核人) publishes what was submitted, by its digest.'
+\setenv VERSION :version
+\set digest `psql -X -q -A -t -v ON_ERROR_STOP=1 -U model_reviewer -c "SELECT encode(credit.publish_model('german_credit', $VERSION), 'hex')"`
+SELECT demo.expect(:'digest' = :'submitted', 'what was published is what was submitted') \g (format=unaligned tuples_only=on)
 \echo '-- Published as a scorecard (评分卡); from here on it cannot be changed:'
 SELECT m.name, m.version, m.status, m.initial_score, m.part_counts[1] AS characteristics, m.part_counts[2] AS attributes, left(:'digest', 16) || '…' AS digest,
        (SELECT string_agg(grade || coalesce(' from ' || low, ' below ' || high), ', ' ORDER BY ordinal DESC) FROM credit.grade_band g WHERE g.model_id = m.model_id) AS grades
