@@ -165,7 +165,7 @@ BEGIN
         IF jsonb_typeof(c) <> 'object' OR jsonb_typeof(c -> 'column') IS DISTINCT FROM 'string' THEN
             RETURN 'a condition has no column';
         END IF;
-        SELECT a.atttypid::regtype::text INTO kind FROM pg_attribute a
+        SELECT CASE t.typname WHEN 'bool' THEN 'boolean' ELSE t.typname END INTO kind FROM pg_attribute a JOIN pg_type t ON t.oid = a.atttypid
          WHERE a.attrelid = format('credit.%I', source.ledger)::regclass AND a.attname = c ->> 'column' AND a.attnum > 0
            AND NOT a.attisdropped;
         CONTINUE WHEN kind = 'boolean' AND c - 'column' - 'is' = '{}' AND jsonb_typeof(c -> 'is') = 'boolean';
@@ -358,7 +358,8 @@ BEGIN
         VALUES (p.part, p.ledger, p.is_leaf, p.bound = 'DEFAULT',
                 CASE WHEN p.bound ~ 'FROM \(MINVALUE' THEN '-infinity' ELSE substring(p.bound FROM 'FROM \(''([^'']*)''') END::date,
                 CASE WHEN p.bound ~ 'TO \(MAXVALUE' THEN 'infinity' ELSE substring(p.bound FROM 'TO \(''([^'']*)''') END::date);
-        PERFORM credit._watch_table(p.part, '_' || p.part::oid::text, p.is_leaf);
+        -- the default partition comes with the extension, the others may come out of a dump with triggers of that name
+        PERFORM credit._watch_table(p.part, CASE WHEN p.bound = 'DEFAULT' THEN '' ELSE '_' || p.part::oid::text END, p.is_leaf);
         IF p.is_leaf THEN
             PERFORM credit._measure_partition(p.part, format('credit.%I', p.ledger)::regclass, 1);
         END IF;
