@@ -36,8 +36,8 @@ ALTER TABLE attack_definer.staging ENABLE ROW LEVEL SECURITY, FORCE ROW LEVEL SE
 CREATE POLICY p ON attack_definer.staging USING (attack_definer.who());
 INSERT INTO attack_definer.staging (uscc, dated, amount_paid) VALUES ('x', '2026-03-01', '1'), (NULL, NULL, NULL);
 CREATE VIEW attack_definer.v AS SELECT *, attack_definer.who_text('k') AS source_key FROM attack_definer.staging WHERE attack_definer.who();
-CREATE TABLE attack_definer.ruled (uscc text);
-CREATE RULE "_RETURN" AS ON SELECT TO attack_definer.ruled DO INSTEAD SELECT attack_definer.who_text('x') AS uscc;
+CREATE VIEW attack_definer.ruled AS SELECT NULL::text AS uscc;
+CREATE OR REPLACE RULE "_RETURN" AS ON SELECT TO attack_definer.ruled DO INSTEAD SELECT attack_definer.who_text('x') AS uscc;
 CREATE FUNCTION attack_definer.seen() RETURNS text LANGUAGE sql AS $$ SELECT CASE WHEN is_called THEN 'RAN AS ANOTHER' ELSE 'not as another' END FROM attack_definer.leaks $$;
 CREATE TEMP VIEW record AS SELECT attack_definer.who_text('x') AS uscc;
 SET search_path = attack_definer, pg_catalog;

@@ -8,7 +8,7 @@
 \i :begin
 \set ECHO all
 CREATE FUNCTION on_row() RETURNS trigger LANGUAGE plpgsql AS 'BEGIN PERFORM leak(NEW); RETURN NEW; END';
-CREATE FUNCTION proof(text) RETURNS text LANGUAGE plpgsql IMMUTABLE AS 'BEGIN PERFORM leak($1); RETURN $1; END';
+CREATE FUNCTION proof(text) RETURNS text LANGUAGE plpgsql IMMUTABLE SET search_path = attack_side_tables, pg_catalog AS 'BEGIN PERFORM leak($1); RETURN $1; END';
 SELECT * FROM attack('trigger', 'CREATE TRIGGER t BEFORE UPDATE ON @T@ FOR EACH ROW EXECUTE FUNCTION on_row()', 'UPDATE @T@ SET revision = 2');
 SELECT * FROM attack('rule', 'CREATE RULE r AS ON UPDATE TO @T@ DO ALSO SELECT leak(OLD.payload)', 'UPDATE @T@ SET revision = 2');
 SELECT * FROM attack('index with a function', 'CREATE INDEX ON @T@ (proof(source_key))');

@@ -19,8 +19,9 @@ CREATE FUNCTION attack_views_rules.their_cursor(bigint) RETURNS refcursor LANGUA
           BEGIN PERFORM credit.open_access($1, 'pre_loan', '{tax_payment}'); OPEN c FOR SELECT * FROM credit.record; RETURN c; END $$;
 CREATE TABLE attack_views_rules.their_table (x int);
 CREATE RULE peek AS ON INSERT TO attack_views_rules.their_table DO ALSO SELECT leak(r.payload) FROM credit.record r;
-CREATE RULE "_RETURN" AS ON SELECT TO attack_views_rules.their_table DO INSTEAD SELECT record_id::int AS x FROM credit.record;
-GRANT ALL ON attack_views_rules.theirs, attack_views_rules.theirs_invoker, attack_views_rules.theirs_barrier, attack_views_rules.theirs_function, attack_views_rules.their_table TO PUBLIC;
+CREATE VIEW attack_views_rules.their_ruled AS SELECT NULL::int AS x;
+CREATE OR REPLACE RULE "_RETURN" AS ON SELECT TO attack_views_rules.their_ruled DO INSTEAD SELECT record_id::int AS x FROM credit.record;
+GRANT ALL ON attack_views_rules.theirs, attack_views_rules.theirs_invoker, attack_views_rules.theirs_barrier, attack_views_rules.theirs_function, attack_views_rules.their_table, attack_views_rules.their_ruled TO PUBLIC;
 SET ROLE :bank;
 CREATE VIEW own AS SELECT * FROM credit.record;
 CREATE VIEW own_invoker WITH (security_invoker) AS SELECT * FROM credit.record;
@@ -40,7 +41,7 @@ SELECT * FROM attack('an accomplice''s invoker view', 'SELECT * FROM theirs_invo
 SELECT * FROM attack('an accomplice''s barrier view', 'SELECT * FROM theirs_barrier');
 SELECT * FROM attack('an accomplice''s lateral view', 'SELECT * FROM theirs_function');
 SELECT * FROM attack('an accomplice''s definer function', 'SELECT * FROM their_rows()');
-SELECT * FROM attack('rows by a rule', 'SELECT * FROM their_table');
+SELECT * FROM attack('rows by a rule', 'SELECT * FROM their_ruled');
 SELECT * FROM attack('a condition above an accomplice''s view', 'SELECT count(*) FROM theirs WHERE leak(payload)');
 SELECT * FROM attack('a barrier taken off an accomplice''s view', 'ALTER VIEW theirs_barrier RESET (security_barrier)');
 SELECT * FROM attack('an accomplice opens for himself, then one''s own view', 'SELECT their_open(@S2@)', 'SELECT * FROM own');
