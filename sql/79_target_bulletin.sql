@@ -120,8 +120,8 @@ CREATE FUNCTION credit._lacking_metrics(t credit.target, p_region credit.region_
             OR l.newest < CASE WHEN d.due <= as_of THEN date_trunc('month', d.due)::date ELSE as_of - (t).max_age_days END;
     END;
 
--- Least squares through the figures of the last four quarters, at the due date; NULL with less than three of them.
-CREATE FUNCTION credit._projection(trend jsonb, due date) RETURNS numeric
+-- Least squares through the figures of the last four quarters, at the due date; NULL with less than three of them. A share stays a share.
+CREATE FUNCTION credit._projection(trend jsonb, due date, share boolean) RETURNS numeric
     LANGUAGE sql IMMUTABLE SET search_path = pg_catalog, pg_temp
     BEGIN ATOMIC
         WITH point AS (
@@ -130,9 +130,10 @@ CREATE FUNCTION credit._projection(trend jsonb, due date) RETURNS numeric
              WHERE p.n > jsonb_array_length(trend) - 4 AND p.value ->> 'actual' IS NOT NULL
         ), sums AS (
             SELECT count(*)::numeric AS n, sum(x) AS sx, sum(y) AS sy, sum(x * x) AS sxx, sum(x * y) AS sxy FROM point
+        ), ends AS (
+            SELECT (sy + (n * sxy - sx * sy) / (n * sxx - sx * sx) * (n * (due - date '2000-01-01') - sx)) / n AS y FROM sums WHERE n >= 3
         )
-        SELECT trim_scale(round((sy + (n * sxy - sx * sy) / (n * sxx - sx * sx) * (n * (due - date '2000-01-01') - sx)) / n, 6))
-          FROM sums WHERE n >= 3;
+        SELECT trim_scale(round(CASE WHEN share THEN greatest(least(y, 1), 0) ELSE y END, 6)) FROM ends;
     END;
 
 -- What a bulletin would freeze now. The trend goes back eight quarters, as far as the pack does.
@@ -156,7 +157,7 @@ BEGIN
         SELECT NULL::bigint, place.region, e.position, credit._region_name(place.region), s.code, e.clause, s.name_zh, s.name_en,
                s.metric, s.form, s.comparator, s.target, s.unit, s.actual, s.gap, s.required,
                CASE WHEN place.own AND s.due_date > as_of AND e.rule IS NULL AND e.tag NOT IN ('composite', 'milestone')
-                    THEN credit._projection(trends -> s.code, s.due_date) END,
+                    THEN credit._projection(trends -> s.code, s.due_date, s.form IN ('coverage', 'share')) END,
                s.due_date, s.status, s.why, s.why_zh, s.responsible_unit,
                CASE WHEN place.own AND s.status = 'no_data' AND s.target IS NOT NULL
                     THEN credit._lacking_metrics(e, place.region, as_of) ELSE '[]' END,
@@ -364,7 +365,8 @@ CREATE FUNCTION credit._csv_text(cell text) RETURNS text
     LANGUAGE sql IMMUTABLE SET search_path = pg_catalog, pg_temp
     BEGIN ATOMIC
         SELECT '"' || replace(CASE WHEN cell ~ '^[\s\u00a0\u3000\ufeff]*[=+@\u2212\uff1d\uff0b\uff0d\uff20-]' OR cell ~ '^[\t\r\n]'
-                                   THEN '''' ELSE '' END || coalesce(cell, ''), '"', '""') || '"';
+                                   THEN '''' ELSE '' END
+                   || regexp_replace(coalesce(cell, ''), '[\u200e\u200f\u202a-\u202e\u2066-\u2069]', '', 'g'), '"', '""') || '"';
     END;
 
 CREATE FUNCTION credit.bulletin_csv(pack text, quarter text, language text DEFAULT 'zh', region credit.region_code DEFAULT NULL,
@@ -406,7 +408,7 @@ COMMENT ON VIEW credit.bulletin_data IS 'all issues, one row for each region and
 REVOKE ALL ON credit.bulletin, credit.bulletin_figure, credit.bulletin_data FROM PUBLIC;
 GRANT SELECT ON credit.bulletin, credit.bulletin_figure, credit.bulletin_data TO credit_operator, credit_analyst;
 REVOKE ALL ON FUNCTION credit._quarter_end(text), credit._quarter_name(date), credit._region_name(credit.region_code),
-    credit._lacking_metrics(credit.target, credit.region_code, date), credit._projection(jsonb, date),
+    credit._lacking_metrics(credit.target, credit.region_code, date), credit._projection(jsonb, date, boolean),
     credit._bulletin_figures(text, credit.region_code, date), credit._bulletin_regions(text, credit.region_code, date),
     credit._bulletin_digest(credit.bulletin, jsonb), credit._stored_figures(bigint),
     credit._freeze_bulletin(text, text, credit.region_code, text), credit._bulletin_region(text, text, credit.region_code),

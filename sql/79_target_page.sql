@@ -73,7 +73,7 @@ CREATE FUNCTION credit._number(figure numeric, unit text, size numeric, zh boole
                           'FM' || repeat('999,', 11) || '990' || CASE d.decimals WHEN 0 THEN '' ELSE '.' || repeat('0', d.decimals) END)
                || credit._escaped(s.label) END
           FROM credit._scale(coalesce(unit, ''), abs(size), zh) s
-         CROSS JOIN LATERAL (SELECT CASE WHEN s.decimals = 0 AND figure <> round(figure) THEN 2 ELSE s.decimals END AS decimals) d;
+         CROSS JOIN LATERAL (SELECT CASE WHEN s.decimals = 0 AND figure <> round(figure) AND abs(figure) < 100 THEN 2 ELSE s.decimals END AS decimals) d;
     END;
 
 CREATE FUNCTION credit._size_of(f credit.bulletin_figure) RETURNS numeric
@@ -149,11 +149,11 @@ BEGIN
     RETURN format('<svg class="progress" width="100%%" height="26" role="img" aria-label="%s">',
                credit._either(zh, '实际 ', 'actual ') || credit._number(f.actual, f.unit, size, zh) || ', '
                || credit._either(zh, '目标 ', 'target ') || credit._number(f.target, f.unit, size, zh)
-               || coalesce(', ' || credit._either(zh, '应达 ', 'path ') || credit._number(f.required, f.unit, size, zh), ''))
+               || CASE WHEN f.required IS NULL THEN '' ELSE ', ' || credit._either(zh, '应达 ', 'path ') || credit._number(f.required, f.unit, size, zh) END)
         || '<rect x="1%" y="7" width="98%" height="12" fill="#e9edf1"/>'
         || format('<rect x="%s%%" y="7" width="%s%%" height="12" %s/>', least(zero, tip), abs(tip - zero), credit._pattern(f.status))
         || CASE WHEN low < 0 THEN format('<line x1="%s%%" x2="%1$s%%" y1="5" y2="21" stroke="#5b6570"/>', zero) ELSE '' END
-        || coalesce(format('<line x1="%s%%" x2="%1$s%%" y1="2" y2="24" stroke="#fff" stroke-width="5"/><line x1="%1$s%%" x2="%1$s%%" y1="2" y2="24" stroke="#20262d" stroke-width="1.6" stroke-dasharray="3 2"/>', spots[4]), '')
+        || CASE WHEN spots[4] IS NULL THEN '' ELSE format('<line x1="%s%%" x2="%1$s%%" y1="2" y2="24" stroke="#fff" stroke-width="5"/><line x1="%1$s%%" x2="%1$s%%" y1="2" y2="24" stroke="#20262d" stroke-width="1.6" stroke-dasharray="3 2"/>', spots[4]) END
         || format('<line x1="%s%%" x2="%1$s%%" y1="1" y2="25" stroke="#fff" stroke-width="7"/><line x1="%1$s%%" x2="%1$s%%" y1="1" y2="25" stroke="#20262d" stroke-width="3"/></svg>', spots[3]);
 END
 $$;
@@ -203,7 +203,7 @@ CREATE FUNCTION credit._page_style(zh boolean) RETURNS text
             || $css$;font-variant-numeric:tabular-nums;-webkit-text-size-adjust:100%;overflow-wrap:anywhere;-webkit-print-color-adjust:exact;print-color-adjust:exact}
 main{max-width:1040px;margin:0 auto;padding:56px 32px 72px}
 h1,h2,h3,p,ul,ol,dl,dd{margin:0;padding:0}
-h1{font-size:34px;line-height:1.25;font-weight:700;letter-spacing:-.01em}
+h1{font-size:34px;line-height:1.25;font-weight:700;letter-spacing:-.01em;margin-bottom:10px}
 h2{font-size:22px;line-height:1.35;font-weight:700;margin:72px 0 6px;padding-top:20px;border-top:2px solid #20262d}
 h3{font-size:16px;line-height:1.45;font-weight:700}
 .over{color:#0b5a73;font-weight:700;font-size:15px;margin-bottom:10px}
@@ -237,7 +237,7 @@ td:last-child,th:last-child{padding-right:0}
 .n{text-align:right;white-space:nowrap;width:1%;padding-left:12px}
 .w{width:34%}
 .w svg{margin-top:5px}
-.columns{display:grid;grid-auto-flow:column;grid-auto-columns:minmax(0,1fr);gap:14px;align-items:end;margin-top:8px}
+.columns{display:grid;grid-auto-flow:column;grid-auto-columns:minmax(0,112px);gap:14px;align-items:end;margin-top:8px}
 .columns div{font-size:12px;color:#525c67;text-align:center;line-height:1.4}
 .columns b{display:block;color:#20262d;font-size:14px}
 .lacks{list-style:none}
@@ -256,7 +256,7 @@ main{padding:32px 20px 48px}h1{font-size:27px}.lead{font-size:18px;margin:22px 0
 table,tbody,tr{display:block}thead{position:absolute;width:1px;height:1px;overflow:hidden;clip-path:inset(50%)}
 tr{display:grid;grid-template-columns:1fr 1fr 1fr;gap:2px 14px;padding:14px 0;border-bottom:1px solid #d5dae0}
 td,td:last-child{padding:0;border:0;display:block;width:auto;text-align:left;white-space:normal}
-td.name,td.w{grid-column:1/-1}td.name{font-weight:700}td.w{padding:4px 0}
+td.n{padding:0;width:auto}td.w{width:auto}td.name,td.w{grid-column:1/-1}td.name{font-weight:700}td.w{padding:4px 0}td.w svg{margin-top:2px}
 td.n::before{content:attr(data-label);display:block;font-size:12px;color:#525c67}
 }
 @media print{@page{size:A4;margin:16mm 14mm}body{font-size:10.5pt}main{max-width:none;padding:0}h2{margin-top:34px;break-after:avoid}.row{padding:13px 0}.lead{font-size:13pt}}
@@ -278,17 +278,18 @@ DECLARE
     line text := credit._trend_line(f, zh);
     sign text := CASE f.comparator WHEN '>=' THEN '≥ ' WHEN '<=' THEN '≤ ' WHEN '>' THEN '&gt; ' WHEN '<' THEN '&lt; ' ELSE '= ' END;
     unit text := CASE WHEN f.form IN ('gap') AND f.unit = 'ratio' THEN 'ratio_points' ELSE f.unit END;
+    points text := CASE unit WHEN 'ratio' THEN 'ratio_points' ELSE unit END;
 BEGIN
     RETURN '<div class="row"><div><h3>' || credit._escaped(CASE WHEN zh THEN f.name_zh ELSE f.name_en END) || '</h3><p class="soft">'
         || credit._escaped(concat_ws(' · ', f.code, CASE WHEN full_why THEN coalesce(replace(f.responsible_unit, ';', credit._either(zh, '、', '; ')), credit._either(zh, '文件未写明责任单位', 'no unit named in the document')) END))
         || '</p>' || credit._tag(f.status, zh) || '</div><div><div class="nums"><span><b>' || credit._number(f.actual, unit, size, zh) || '</b></span><span>'
         || credit._either(zh, '目标 ', 'target ') || sign || credit._number(f.target, unit, size, zh) || '</span>'
-        || coalesce('<span>' || credit._either(zh, '进度应达 ', 'path ') || credit._number(f.required, unit, size, zh) || '</span>', '')
-        || CASE WHEN f.status IN ('behind', 'missed') THEN coalesce('<span>' || credit._either(zh, '差 ', 'gap ') || credit._number(f.gap, unit, size, zh, true) || '</span>', '') ELSE '' END
+        || CASE WHEN f.required IS NULL THEN '' ELSE '<span>' || credit._either(zh, '进度应达 ', 'path ') || credit._number(f.required, unit, size, zh) || '</span>' END
+        || CASE WHEN f.status IN ('behind', 'missed') THEN '<span>' || credit._either(zh, '差 ', 'gap ') || credit._number(f.gap, points, size, zh, true) || '</span>' ELSE '' END
         || '</div>' || credit._progress(f, zh)
         || '<div class="nums">'
         || coalesce('<span>' || credit._either(zh, '截止 ', 'due ') || credit._day_text(f.due_date, zh) || '</span>', '')
-        || coalesce('<span>' || credit._either(zh, '按近四季走势届时约 ', 'at the pace of four quarters ') || credit._number(f.projected, unit, size, zh) || '</span>', '')
+        || CASE WHEN f.projected IS NULL THEN '' ELSE '<span>' || credit._either(zh, '按近四季走势届时约 ', 'heading for ') || credit._number(f.projected, unit, size, zh) || '</span>' END
         || '</div>'
         || CASE WHEN full_why THEN '<p class="why">' || credit._reason(f, zh, unit, sign) || '</p>' ELSE '' END
         || '</div><div>' || CASE WHEN line = '' THEN '' ELSE line || '<div class="ends"><span>' || credit._escaped(f.trend -> 0 ->> 'quarter') || '</span><span>'
@@ -304,8 +305,8 @@ CREATE FUNCTION credit._reason(f credit.bulletin_figure, zh boolean, unit text, 
             WHEN (f).form IN ('count', 'composite') AND (f).figures -> 0 ? 'goal' THEN credit._escaped(CASE WHEN zh THEN (f).why_zh ELSE (f).why END)
             WHEN (f).status = 'missed' THEN format(credit._either(zh, '到期日 %s 时为 %s，未达到 %s。', 'On the due date, %s, it was %s and not %s.'),
                      credit._day_text((f).due_date, zh), credit._number((f).actual, unit, credit._size_of(f), zh), sign || credit._number((f).target, unit, credit._size_of(f), zh))
-            WHEN (f).required IS NOT NULL THEN format(credit._either(zh, '比进度应达值相差 %s。', 'It is %s away from where the path stands.'),
-                     credit._number((f).actual - (f).required, unit, credit._size_of(f), zh, true))
+            WHEN (f).required IS NOT NULL THEN format(credit._either(zh, '与进度应达值相差 %s。', '%s from where the path stands.'),
+                     credit._number((f).actual - (f).required, CASE unit WHEN 'ratio' THEN 'ratio_points' ELSE unit END, credit._size_of(f), zh, true))
             WHEN (f).due_date IS NULL THEN credit._either(zh, '目标无截止日期，目前未达到。', 'The target has no due date and does not hold now.')
             ELSE credit._either(zh, '缺少基期值，无法推算进度；目前未达到目标值。', 'Without a base figure there is no path; the target does not hold now.') END;
     END;
@@ -388,7 +389,7 @@ CREATE FUNCTION credit._lacking_html(p_bulletin bigint, home text, zh boolean) R
                               || credit._number(f.target, f.unit, abs(f.target), zh) END
                            || coalesce(' · ' || credit._either(zh, '截止 ', 'due ') || credit._day_text(f.due_date, zh), '') || '</p></div><ul>'
                            || coalesce((SELECT string_agg('<li><span>' || credit._escaped(CASE WHEN zh THEN l ->> 'name_zh' ELSE l ->> 'name_en' END)
-                                  || coalesce(' (' || credit._escaped(l ->> 'segment') || ')', '') || '</span><span class="soft">'
+                                  || CASE WHEN l ? 'segment' THEN ' (' || credit._escaped(l ->> 'segment') || ')' ELSE '' END || '</span><span class="soft">'
                                   || CASE WHEN l ? 'newest' THEN credit._either(zh, '最近一期 ', 'newest ') || credit._day_text((l ->> 'newest')::date, zh)
                                           ELSE credit._either(zh, '从未报送', 'never reported') END
                                   || coalesce(credit._either(zh, '，应报日 ', ', due since ') || credit._day_text((l ->> 'since')::date, zh), '') || '</span></li>', '' ORDER BY n)
@@ -471,7 +472,7 @@ BEGIN
     FOREACH standing IN ARRAY '{met,on_track,behind,missed,no_data}'::text[] LOOP
         html := html || '<li><b>' || coalesce(counts ->> standing, '0') || '</b>' || credit._tag(standing, zh) || '</li>';
     END LOOP;
-    html := html || '</ul>' || coalesce('<p class="box">' || credit._escaped(b.note) || '</p>', '') || '</header>';
+    html := html || '</ul>' || CASE WHEN b.note IS NULL THEN '' ELSE '<p class="box">' || credit._escaped(b.note) || '</p>' END || '</header>';
 
     IF b.issue > 1 THEN
         html := html || credit._changes_html(b, zh);
@@ -519,7 +520,7 @@ CREATE FUNCTION credit._keys_html(zh boolean) RETURNS text
     BEGIN ATOMIC
         SELECT '<ul class="keys"><li><svg width="10" height="20" aria-hidden="true"><line x1="5" x2="5" y1="1" y2="19" stroke="#20262d" stroke-width="3"/></svg>' || credit._either(zh, '目标值', 'target')
             || '</li><li><svg width="10" height="20" aria-hidden="true"><line x1="5" x2="5" y1="1" y2="19" stroke="#20262d" stroke-width="1.6" stroke-dasharray="3 2"/></svg>' || credit._either(zh, '当前进度应达', 'where the path stands now')
-            || '</li><li><svg width="28" height="12" aria-hidden="true"><polyline points="2,9 14,6 26,3" fill="none" stroke="#0b5a73" stroke-width="2.2"/><circle cx="26" cy="3" r="2.6" fill="#0b5a73"/></svg>' || credit._either(zh, '近八季走势', 'last eight quarters') || '</li></ul>';
+            || '</li><li><svg width="28" height="12" aria-hidden="true"><polyline points="2,9 14,6 26,3" fill="none" stroke="#0b5a73" stroke-width="2.2"/><circle cx="26" cy="3" r="2.6" fill="#0b5a73"/></svg>' || credit._either(zh, '近八季走势，灰线为目标值，虚线为进度', 'last eight quarters; grey the target, dashed the path') || '</li></ul>';
     END;
 
 DO $$
