@@ -244,6 +244,7 @@ td:last-child,th:last-child{padding-right:0}
 .lacks>li{padding:16px 0;border-bottom:1px solid #d5dae0;display:grid;grid-template-columns:minmax(0,4fr) minmax(0,7fr);gap:4px 32px;break-inside:avoid}
 .lacks ul{list-style:none;font-size:14px}
 .lacks li li{display:flex;justify-content:space-between;gap:4px 24px;flex-wrap:wrap;padding-bottom:6px}
+.silent{margin-top:22px;font-size:15px;line-height:1.75}
 .unit{margin:32px 0 0;font-size:17px}
 footer{margin-top:72px;padding-top:20px;border-top:2px solid #20262d;color:#525c67;font-size:13px;display:grid;gap:8px}
 code{font:12px/1.5 ui-monospace,Menlo,Consolas,"DejaVu Sans Mono",monospace;overflow-wrap:anywhere}
@@ -254,9 +255,9 @@ main{padding:32px 20px 48px}h1{font-size:27px}.lead{font-size:18px;margin:22px 0
 .lacks>li{grid-template-columns:minmax(0,1fr)}
 .columns{gap:5px}.columns b{font-size:13px}
 table,tbody,tr{display:block}thead{position:absolute;width:1px;height:1px;overflow:hidden;clip-path:inset(50%)}
-tr{display:grid;grid-template-columns:1fr 1fr 1fr;gap:2px 14px;padding:14px 0;border-bottom:1px solid #d5dae0}
+tr{display:grid;grid-template-columns:repeat(4,minmax(0,1fr));align-items:end;gap:2px 10px;padding:14px 0;border-bottom:1px solid #d5dae0}
 td,td:last-child{padding:0;border:0;display:block;width:auto;text-align:left;white-space:normal}
-td.n{padding:0;width:auto}td.w{width:auto}td.name,td.w{grid-column:1/-1}td.name{font-weight:700}td.w{padding:4px 0}td.w svg{margin-top:2px}
+td,td:last-child{grid-column:span 2}td.n,td.n:last-child{padding:0;width:auto;text-align:left;grid-column:auto}td.w,td.w:last-child{width:auto}td.name,td.w{grid-column:1/-1}td.name{font-weight:700}td.w{padding:4px 0}td.w svg{margin-top:2px}
 td.n::before{content:attr(data-label);display:block;font-size:12px;color:#525c67}
 }
 @media print{@page{size:A4;margin:16mm 14mm}body{font-size:10.5pt}main{max-width:none;padding:0}h2{margin-top:34px;break-after:avoid}.row{padding:13px 0}.lead{font-size:13pt}}
@@ -303,7 +304,7 @@ CREATE FUNCTION credit._reason(f credit.bulletin_figure, zh boolean, unit text, 
     BEGIN ATOMIC
         SELECT CASE
             WHEN (f).form IN ('count', 'composite') AND (f).figures -> 0 ? 'goal' THEN credit._escaped(CASE WHEN zh THEN (f).why_zh ELSE (f).why END)
-            WHEN (f).status = 'missed' THEN format(credit._either(zh, '到期日 %s 时为 %s，未达到 %s。', 'On the due date, %s, it was %s and not %s.'),
+            WHEN (f).status = 'missed' THEN format(credit._either(zh, '到期日（%s）为 %s，未达到 %s。', 'On the due date, %s, it was %s and not %s.'),
                      credit._day_text((f).due_date, zh), credit._number((f).actual, unit, credit._size_of(f), zh), sign || credit._number((f).target, unit, credit._size_of(f), zh))
             WHEN (f).required IS NOT NULL THEN format(credit._either(zh, '与进度应达值相差 %s。', '%s from where the path stands.'),
                      credit._number((f).actual - (f).required, CASE unit WHEN 'ratio' THEN 'ratio_points' ELSE unit END, credit._size_of(f), zh, true))
@@ -329,7 +330,7 @@ CREATE FUNCTION credit._changes_html(b credit.bulletin, zh boolean) RETURNS text
           FROM credit.bulletin_changes((b).bulletin_id) c;
     END;
 
--- Each unit that a target names, with how its targets stand; best first, those without any figure last.
+-- Each unit that a target names, with how its targets stand, best first; those without any figure in a sentence.
 CREATE FUNCTION credit._units_html(p_bulletin bigint, p_region text, zh boolean) RETURNS text
     LANGUAGE sql STABLE
     BEGIN ATOMIC
@@ -346,15 +347,18 @@ CREATE FUNCTION credit._units_html(p_bulletin bigint, p_region text, zh boolean)
                        'no_data', count(*) FILTER (WHERE n.status = 'no_data')) AS counts
               FROM named n GROUP BY n.unit, n.nobody
         )
-        SELECT '<table><thead><tr><th>' || credit._either(zh, '责任单位', 'Responsible unit') || '</th><th class="w">' || credit._either(zh, '构成', 'Its targets')
+        SELECT coalesce('<table><thead><tr><th>' || credit._either(zh, '责任单位', 'Responsible unit') || '</th><th class="w">' || credit._either(zh, '构成', 'Its targets')
             || '</th><th class="n">' || credit._either(zh, '完成或正常', 'Met or on track') || '</th><th class="n">' || credit._either(zh, '有数据', 'With data')
             || '</th><th class="n">' || credit._either(zh, '目标数', 'Targets') || '</th></tr></thead><tbody>'
             || string_agg('<tr><td class="name">' || credit._escaped(s.unit) || '</td><td class="w">' || credit._shares(s.counts, 14, zh)
                    || '</td><td class="n" data-label="' || credit._either(zh, '完成或正常', 'Met or on track') || '">'
                    || CASE s.answered WHEN 0 THEN '–' ELSE round(100.0 * s.good / s.answered) || '%' END || '</td><td class="n" data-label="' || credit._either(zh, '有数据', 'With data') || '">' || s.answered
                    || '</td><td class="n" data-label="' || credit._either(zh, '目标数', 'Targets') || '">' || s.targets || '</td></tr>', ''
-                   ORDER BY s.nobody, s.answered = 0, s.good::numeric / greatest(s.answered, 1) DESC, s.answered DESC, s.targets DESC, s.unit COLLATE "C")
-            || '</tbody></table>'
+                   ORDER BY s.nobody, s.good::numeric / greatest(s.answered, 1) DESC, s.answered DESC, s.targets DESC, s.unit COLLATE "C") FILTER (WHERE s.answered > 0)
+                   || '</tbody></table>', '')
+            || coalesce('<p class="silent"><b>' || credit._either(zh, '所有目标均缺少数据的单位（目标数）：', 'Units of whose targets none has data (targets): ') || '</b>'
+                   || string_agg(credit._escaped(s.unit) || ' (' || s.targets || ')', credit._either(zh, '、', ', ')
+                                 ORDER BY s.nobody, s.targets DESC, s.unit COLLATE "C") FILTER (WHERE s.answered = 0) || '</p>', '')
           FROM standing s;
     END;
 

@@ -91,7 +91,7 @@ f.onload = () => {
 	for (const e of d.querySelectorAll('body *'))
 		if (e.getBoundingClientRect().right > root.clientWidth + 0.5) r.wide.push(e.tagName + '.' + e.getAttribute('class'));
 	r.digits = w.getComputedStyle(d.body).fontVariantNumeric;
-	r.drawn = [...d.querySelectorAll('svg.bar rect, svg.progress rect')].every(e => e.getBoundingClientRect().width > 0.5);
+	r.drawn = [...d.querySelectorAll('svg.bar rect, svg.progress rect:first-of-type')].every(e => e.getBoundingClientRect().width > 0.5);
 	const out = document.createElement('pre');
 	out.id = 'measured';
 	out.textContent = JSON.stringify(r);
