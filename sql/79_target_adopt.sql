@@ -214,6 +214,89 @@ $$;
 COMMENT ON FUNCTION credit.set_path(text, text, jsonb, text) IS
     'the required path of a target goes through these points; an empty object goes back to the straight line (设定进度节点)';
 
+-- How far a year is, by its quarters, in the years before the window: the mean of each year's cumulative shares. Index 0 to 4.
+CREATE FUNCTION credit._seasonal_shares(t credit.target, region credit.region_code, first_day date, years integer)
+    RETURNS numeric[]
+    LANGUAGE plpgsql STABLE SET search_path = pg_catalog, pg_temp AS $$
+DECLARE
+    flow boolean := t.rule IS NOT NULL;
+    f credit._figure;
+    level numeric[];
+    shares numeric[] := '{0,0,0,0,0}';
+    used integer := 0;
+    day date;
+BEGIN
+    FOR y IN REVERSE extract(year FROM first_day)::integer - 1 .. extract(year FROM first_day)::integer - years LOOP
+        level := CASE WHEN flow THEN ARRAY[0::numeric] ELSE '{}' END;
+        FOR q IN (CASE WHEN flow THEN 1 ELSE 0 END) .. 4 LOOP
+            day := make_date(y, 1, 1) + make_interval(months => 3 * q);
+            f := credit._figure_at(t.metric, region, t.segment,
+                     CASE WHEN flow THEN daterange((day - interval '3 months')::date, day) ELSE daterange(day - 1, day) END,
+                     t.comparison_region);
+            EXIT WHEN f.num IS NULL;
+            level := level || CASE WHEN flow THEN level[q] ELSE 0 END + f.num / f.den;
+        END LOOP;
+        CONTINUE WHEN cardinality(level) < 5 OR level[5] = level[1];
+        used := used + 1;
+        FOR q IN 1 .. 5 LOOP
+            shares[q] := shares[q] + (level[q] - level[1]) / (level[5] - level[1]);
+        END LOOP;
+    END LOOP;
+    RETURN CASE WHEN used > 0 THEN ARRAY(SELECT x / used FROM unnest(shares) WITH ORDINALITY v(x, n) ORDER BY n) END;
+END
+$$;
+
+CREATE FUNCTION credit.seasonal_path(pack text, code text, region credit.region_code DEFAULT NULL, years integer DEFAULT 3)
+    RETURNS jsonb
+    LANGUAGE plpgsql STABLE SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
+DECLARE
+    place credit.region_code := coalesce(region, credit._pack_region(pack));
+    t credit.target;
+    first_day date;
+    due date;
+    origin numeric := 0;
+    f credit._figure;
+    shares numeric[];
+    answer jsonb := '{}';
+    day date;
+    start_at numeric;
+    span numeric;
+BEGIN
+    SELECT * INTO t FROM credit._effective(pack) e WHERE e.code = seasonal_path.code;
+    IF t.code IS NULL THEN
+        RAISE EXCEPTION 'pack "%" has no target "%"', pack, code USING ERRCODE = 'undefined_object';
+    END IF;
+    first_day := coalesce(t.start_date, (SELECT p.start_date FROM credit.pack p WHERE p.pack_id = seasonal_path.pack));
+    due := coalesce(t.due_date, t.assumed_due);
+    IF t.value IS NULL OR t.tag = 'composite' OR t.form IN ('growth', 'cagr') OR t.yearly OR t.rule IN ('average', 'each') OR due IS NULL
+       OR first_day <> date_trunc('quarter', first_day::timestamp)::date
+       OR due + 1 <> date_trunc('quarter', (due + 1)::timestamp)::date OR years NOT BETWEEN 1 AND 20 OR years IS NULL THEN
+        RAISE EXCEPTION 'target "%" has no seasonal path', code USING ERRCODE = 'invalid_parameter_value',
+            DETAIL = 'It needs a value, a form with a path, and a window of whole quarters; years are from 1 to 20.';
+    END IF;
+    IF t.rule IS NULL AND t.form NOT IN ('cumulative', 'reduction') THEN
+        f := credit._figure_at(t.metric, place, t.segment, daterange(first_day - 1, first_day), t.comparison_region);
+        origin := coalesce(t.baseline, f.num / f.den);
+    END IF;
+    shares := credit._seasonal_shares(t, place, first_day, years);
+    IF origin IS NULL OR shares IS NULL THEN
+        RAISE EXCEPTION 'there is no whole year of figures of "%" before %', t.metric, to_char(first_day, 'YYYY-MM-DD')
+            USING ERRCODE = 'no_data_found', HINT = 'A year needs the figures of its four quarters, and a base.';
+    END IF;
+    start_at := extract(year FROM first_day) + shares[extract(quarter FROM first_day)::integer];
+    span := extract(year FROM due) + shares[extract(quarter FROM due)::integer + 1] - start_at;
+    day := (first_day + interval '3 months')::date - 1;
+    WHILE day < due AND span <> 0 LOOP
+        answer := answer || jsonb_build_object(to_char(day, 'YYYY-MM-DD'), trim_scale(round(origin + (t.value - origin)
+            * (extract(year FROM day) + shares[extract(quarter FROM day)::integer + 1] - start_at) / span, 6)));
+        day := (day + 1 + interval '3 months')::date - 1;
+    END LOOP;
+    RETURN answer;
+END
+$$;
+COMMENT ON FUNCTION credit.seasonal_path(text, text, credit.region_code, integer) IS
+    'points for credit.set_path, by which each year goes as the years before did, quarter by quarter (季节性进度)';
+
 -- what-if -----------------------------------------------------------------------
 
 -- The figures are entered, judged and taken back again, so a what-if judges by the very code that judges what is so.
@@ -262,8 +345,11 @@ GRANT SELECT ON credit.pack_adoption, credit.target_path TO credit_operator, cre
 REVOKE ALL ON FUNCTION credit.pack_definition(text), credit._pack_paths(jsonb), credit.diff_pack(jsonb, jsonb),
     credit.diff_pack(text, text), credit.adopt_pack(text, credit.region_code, date, text),
     credit._path_at(credit.target, date, date, numeric, date), credit.set_path(text, text, jsonb, text),
+    credit._seasonal_shares(credit.target, credit.region_code, date, integer),
+    credit.seasonal_path(text, text, credit.region_code, integer),
     credit.target_what_if(text, jsonb, date, credit.region_code) FROM PUBLIC;
 GRANT EXECUTE ON FUNCTION credit.pack_definition(text), credit.diff_pack(jsonb, jsonb), credit.diff_pack(text, text),
+    credit.seasonal_path(text, text, credit.region_code, integer),
     credit.target_what_if(text, jsonb, date, credit.region_code) TO credit_operator, credit_analyst;
 GRANT EXECUTE ON FUNCTION credit.adopt_pack(text, credit.region_code, date, text), credit.set_path(text, text, jsonb, text)
     TO credit_operator;

@@ -394,6 +394,7 @@ CREATE FUNCTION credit._lacking_html(p_bulletin bigint, home text, zh boolean) R
                            || coalesce(' · ' || credit._either(zh, '截止 ', 'due ') || credit._day_text(f.due_date, zh), '') || '</p></div><ul>'
                            || coalesce((SELECT string_agg('<li><span>' || credit._escaped(CASE WHEN zh THEN l ->> 'name_zh' ELSE l ->> 'name_en' END)
                                   || CASE WHEN l ? 'segment' THEN ' (' || credit._escaped(l ->> 'segment') || ')' ELSE '' END || '</span><span class="soft">'
+                                  || CASE WHEN l ->> 'from' <> coalesce(f.responsible_unit, '') THEN credit._escaped(l ->> 'from') || ' · ' ELSE '' END
                                   || CASE WHEN l ? 'newest' THEN credit._either(zh, '最近一期 ', 'newest ') || credit._day_text((l ->> 'newest')::date, zh)
                                           ELSE credit._either(zh, '从未报送', 'never reported') END
                                   || coalesce(credit._either(zh, '，应报日 ', ', due since ') || credit._day_text((l ->> 'since')::date, zh), '') || '</span></li>', '' ORDER BY n)

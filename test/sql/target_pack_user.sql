@@ -62,7 +62,19 @@ SELECT required FROM credit.target_status('sixth-2024', '2024-12-30') WHERE code
 SELECT round(280 + 220 * (date '2024-12-30' - date '2024-06-30')::numeric / (date '2025-06-30' - date '2024-06-30'), 12) AS by_hand;
 SELECT credit.set_path('sixth-2024', 'SX-02', '{}', 'straight again');
 SELECT code, actual, required, status FROM credit.target_status('sixth-2024', '2024-06-30') WHERE code = 'SX-02';
+-- by season: two years with much in the second quarter and nothing in the third, and each year of the window goes like them
+SELECT credit.observe('six_lines', '120000', d::date, v, 'history')
+  FROM (VALUES ('2021-12-31', 0), ('2022-03-31', 10), ('2022-06-30', 60), ('2022-09-30', 60), ('2022-12-31', 100),
+               ('2023-03-31', 140), ('2023-06-30', 240), ('2023-09-30', 240), ('2023-12-31', 300)) h(d, v) \g /dev/null
+SELECT jsonb_pretty(credit.seasonal_path('sixth-2024', 'SX-02')) AS path;
+-- 0 to 1000 in two years; shares of a year: (0.1 + 0.2) / 2, (0.6 + 0.7) / 2, the same, 1
+SELECT array_agg(500 * (y + s) ORDER BY y, s) AS by_hand FROM generate_series(0, 1) y, unnest(ARRAY[0.15, 0.65, 0.65, 1]) s WHERE y + s < 2;
+SELECT credit.set_path('sixth-2024', 'SX-02', credit.seasonal_path('sixth-2024', 'SX-02'), 'seasonal');
+SELECT code, actual, required, status FROM credit.target_status('sixth-2024', '2024-06-30') WHERE code = 'SX-02';
 \set VERBOSITY sqlstate
+SAVEPOINT s; SELECT credit.seasonal_path('sixth-2024', 'SX-01'); ROLLBACK TO s;
+SAVEPOINT s; SELECT credit.seasonal_path('sixth-2024', 'SX-02', '310000'); ROLLBACK TO s;
+SAVEPOINT s; SELECT credit.seasonal_path('yixing-2023', 'YX-04'); ROLLBACK TO s;
 SAVEPOINT s; SELECT credit.set_path('sixth-2024', 'SX-09', '{}', 'x'); ROLLBACK TO s;
 SAVEPOINT s; SELECT credit.set_path('sixth-2024', 'SX-02', '{"soon": 1}', 'x'); ROLLBACK TO s;
 SAVEPOINT s; SELECT credit.set_path('sixth-2024', 'SX-02', '{"2024-13-31": 1}', 'x'); ROLLBACK TO s;
