@@ -169,5 +169,12 @@ like($pdf, qr/^%PDF/, 'prints');
 cmp_ok($sheets, '>=', 2, "on $sheets sheets");
 cmp_ok($sheets, '<=', 8, 'and no more than eight');
 
+# P10: restored elsewhere an issue is what it was, and there is nothing to correct
+$node->command_ok([ 'pg_dump', '-Fc', '-f', "$dir/dump", $node->connstr('postgres') ], 'dumped');
+$node->safe_psql('postgres', 'CREATE DATABASE restored TEMPLATE template0');
+$node->command_ok([ 'pg_restore', '--exit-on-error', '-d', $node->connstr('restored'), "$dir/dump" ], 'restored');
+is($node->safe_psql('restored', 'SELECT count(*), bool_and(credit.verify_bulletin(bulletin_id)) FROM credit.bulletin'), '4|t', 'all issues there, each with its digest');
+is(decode('UTF-8', $node->safe_psql('restored', "SELECT credit.bulletin('sample-2022', '2023Q4', 'en')")), $page{second_issue_en}, 'no new issue of the same figures');
+
 $node->stop;
 done_testing();

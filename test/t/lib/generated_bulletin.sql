@@ -1,7 +1,10 @@
 -- A pack and three years of figures to look at: GENERATED, of a region whose code is assigned to nobody.
-INSERT INTO credit.region (code, name_zh, level, parent) VALUES
-    ('990000', '示例省', 'province', NULL), ('990100', '示例市', 'city', '990000'), ('990101', '东城区', 'county', '990100'),
-    ('990102', '河湾区', 'county', '990100'), ('990121', '青山县', 'county', '990100'), ('990122', '临港县', 'county', '990100');
+SELECT refused FROM credit.load_regions(rows => '[{"code": "990000", "name_zh": "示例省", "level": "province"},
+    {"code": "990100", "name_zh": "示例市", "level": "city", "parent": "990000"},
+    {"code": "990101", "name_zh": "东城区", "level": "county", "parent": "990100"},
+    {"code": "990102", "name_zh": "河湾区", "level": "county", "parent": "990100"},
+    {"code": "990121", "name_zh": "青山县", "level": "county", "parent": "990100"},
+    {"code": "990122", "name_zh": "临港县", "level": "county", "parent": "990100"}]');
 SELECT credit.create_pack($pack$
 {"pack_id": "sample-2022", "title_zh": "示例市普惠金融三年行动方案（生成数据）", "title_en": "Sample City inclusive finance action plan (generated data)",
  "region": "990100", "document_number": "示例〔2021〕1号", "document_date": "2021-12-20", "start_date": "2022-01-01", "valid_until": "2024-12-31",
