@@ -248,7 +248,7 @@ td:last-child,th:last-child{padding-right:0}
 .unit{margin:32px 0 0;font-size:17px}
 footer{margin-top:72px;padding-top:20px;border-top:2px solid #20262d;color:#525c67;font-size:13px;display:grid;gap:8px}
 code{font:12px/1.5 ui-monospace,Menlo,Consolas,"DejaVu Sans Mono",monospace;overflow-wrap:anywhere}
-@media(max-width:720px){
+@media screen and (max-width:720px){
 main{padding:32px 20px 48px}h1{font-size:27px}.lead{font-size:18px;margin:22px 0}h2{margin-top:52px;font-size:20px}
 .totals{grid-template-columns:repeat(3,1fr);gap:16px 12px}.totals b{font-size:28px}
 .row{grid-template-columns:minmax(0,1fr);gap:10px}.row>div:empty{display:none}
@@ -260,7 +260,7 @@ td,td:last-child{padding:0;border:0;display:block;width:auto;text-align:left;whi
 td,td:last-child{grid-column:span 2}td.n,td.n:last-child{padding:0;width:auto;text-align:left;grid-column:auto}td.w,td.w:last-child{width:auto}td.name,td.w{grid-column:1/-1}td.name{font-weight:700}td.w{padding:4px 0}td.w svg{margin-top:2px}
 td.n::before{content:attr(data-label);display:block;font-size:12px;color:#525c67}
 }
-@media print{@page{size:A4;margin:16mm 14mm}body{font-size:10.5pt}main{max-width:none;padding:0}h2{margin-top:34px;break-after:avoid}.row{padding:13px 0}.lead{font-size:13pt}}
+@media print{@page{size:A4;margin:16mm 14mm}body{font-size:10.5pt}main{max-width:none;padding:0}h2{margin-top:34px}h2,.sub,.unit,.keys,thead{break-after:avoid}.row{padding:13px 0;gap:6px 20px}.nums{gap:1px 12px}.lead{font-size:13pt;margin:16px 0}h1{font-size:22pt}.box{margin-top:18px}}
 $css$;
     END;
 
