@@ -62,10 +62,11 @@ CREATE FUNCTION credit._shown(num numeric, den numeric) RETURNS numeric
                                ELSE round(num * 1.000000000000 / den, CASE WHEN abs(num) < den * 1000 THEN 12 ELSE 4 END) END);
     END;
 
--- Straight line from origin at from_day to the target at the due date. A figure is measured at its own date.
+-- Straight line from origin at from_day to the target at the due date, or through the points that credit.set_path gave. A
+-- figure is measured at its own date.
 CREATE FUNCTION credit._on_path(o credit._outcome, c credit._case, figure_day date, from_day date,
                                 origin_num numeric, origin_den numeric) RETURNS credit._outcome
-    LANGUAGE plpgsql IMMUTABLE SET search_path = pg_catalog, pg_temp AS $$
+    LANGUAGE plpgsql STABLE SET search_path = pg_catalog, pg_temp AS $$
 DECLARE
     v numeric := (c.target).value;
     total integer := c.due - from_day;
@@ -73,6 +74,7 @@ DECLARE
     req_num numeric;
     req_den numeric;
     upward boolean;
+    given numeric;
 BEGIN
     IF c.due IS NULL OR total <= 0 OR origin_num IS NULL OR v * origin_den = origin_num THEN
         RETURN o;
@@ -80,6 +82,11 @@ BEGIN
     req_num := origin_num * (total - gone) + v * origin_den * gone;
     req_den := origin_den * total;
     upward := CASE left((c.target).comparator, 1) WHEN '>' THEN true WHEN '<' THEN false ELSE v * origin_den > origin_num END;
+    given := credit._path_at(c.target, figure_day, from_day, origin_num / origin_den, c.due);
+    IF given IS NOT NULL THEN
+        req_num := given;
+        req_den := 1;
+    END IF;
     o.required := credit._shown(req_num, req_den);
     o.on_path := CASE WHEN upward THEN o.num * req_den >= req_num * o.den ELSE o.num * req_den <= req_num * o.den END;
     RETURN o;
@@ -242,7 +249,11 @@ BEGIN
         o.holds := credit._compares(f.num - t.value, t.comparator);
         o.on_path := CASE WHEN upward THEN f.num * whole >= t.value * part ELSE f.num * whole <= t.value * part END;
         IF part < whole THEN
-            o.required := credit._shown(t.value * part, whole);
+            o.required := coalesce(credit._path_at(t, upper(f.period) - 1, c.start_date - 1, 0, window_end - 1),
+                                   credit._shown(t.value * part, whole));
+            IF EXISTS (SELECT FROM credit.target_path p WHERE p.pack = t.pack AND p.code = t.code) THEN
+                o.on_path := CASE WHEN upward THEN f.num >= o.required ELSE f.num <= o.required END;
+            END IF;
         END IF;
     END IF;
     -- A sum that reached its target early stays there; one that must stay below is known at the end of the window.

@@ -2,50 +2,55 @@
 -- 76 target: packs and settings of the operator; rights, dumps, audit
 -- ---------------------------------------------------------------------------
 
--- What is wrong with one target, NULL when nothing is. Names of metrics that come with the same definition are in fresh.
-CREATE FUNCTION credit._target_problem(t credit.target, plan_start date, fresh jsonb) RETURNS text
+-- All that is wrong with one target. Names of metrics that come with the same definition are in fresh.
+CREATE FUNCTION credit._target_problems(t credit.target, plan_start date, fresh jsonb) RETURNS text[]
     LANGUAGE plpgsql STABLE SET search_path = pg_catalog, pg_temp AS $$
 DECLARE
     kind text := coalesce(fresh ->> t.metric, (SELECT m.additivity FROM credit.metric m WHERE m.code = t.metric));
     open boolean := t.tag IN ('qualitative', 'milestone');
 BEGIN
-    RETURN CASE
-        WHEN t.code IS NULL OR t.name_zh IS NULL OR t.name_en IS NULL OR t.clause IS NULL OR t.metric IS NULL OR t.form IS NULL
-            THEN 'code, clause, name_zh, name_en, metric and form are required'
-        WHEN kind IS NULL THEN format('unknown metric "%s"', t.metric)
-        WHEN t.form NOT IN ('level', 'flow', 'share', 'growth', 'cagr', 'cumulative', 'gap', 'count', 'coverage', 'reduction',
-                            'average') THEN format('unknown form "%s"', t.form)
-        WHEN t.comparator NOT IN ('>=', '>', '<=', '<', '=') THEN format('unknown comparator "%s"', t.comparator)
-        WHEN t.tag NOT IN ('stated', 'all', 'directional', 'cadence', 'population', 'achieved', 'milestone', 'composite',
-                           'qualitative') THEN format('unknown tag "%s"', t.tag)
-        WHEN t.base NOT IN ('previous_year', 'year_start', 'start', 'zero') THEN format('unknown base "%s"', t.base)
-        WHEN t.rule NOT IN ('total', 'average', 'each') THEN format('unknown rule "%s"', t.rule)
-        WHEN t.per NOT IN ('year', 'quarter', 'month') THEN format('unknown per "%s"', t.per)
-        WHEN (t.comparator IS NULL) <> (t.value IS NULL) THEN 'comparator and value come together'
-        WHEN t.value IS NULL AND NOT open THEN format('a target tagged %s needs comparator and value', t.tag)
-        WHEN NOT credit._is_figure(t.value) OR scale(t.value) > 10
-            THEN 'value must be finite, below 1e30 in size, with at most 10 decimals'
-        WHEN NOT credit._is_figure(t.baseline) THEN 'baseline must be finite, below 1e30 in size, with at most 20 decimals'
-        WHEN t.baseline IS NOT NULL AND t.baseline_date IS NULL THEN 'baseline needs baseline_date'
-        WHEN t.form IN ('growth', 'cagr', 'reduction') AND coalesce(t.base, 'zero') = 'zero'
-            THEN format('form %s needs a base: previous_year, year_start or start', t.form)
-        WHEN t.form = 'cagr' AND t.value < -1 THEN 'a yearly rate below -1 cannot be reached'
-        WHEN t.form = 'reduction' AND t.yearly AND t.value > 1 THEN 'a yearly reduction above 1 cannot be reached'
-        WHEN t.form = 'cumulative' AND (t.base IS NULL) = (t.rule IS NULL)
-            THEN 'form cumulative needs a base (of a stock) or a rule (of a flow)'
-        WHEN t.form = 'flow' AND t.rule IS NULL THEN 'form flow needs a rule: total, average or each'
-        WHEN t.rule IS NOT NULL AND kind NOT IN ('flow', 'distinct')
-            THEN format('rule %s adds up over time, but metric "%s" is a %s', t.rule, t.metric, kind)
-        WHEN t.rule = 'each' AND t.per IS NULL THEN 'rule each needs per: year, quarter or month'
-        WHEN NOT isfinite(t.due_date) OR NOT isfinite(t.assumed_due) OR NOT isfinite(t.start_date)
-             OR NOT isfinite(t.baseline_date) THEN 'dates must be finite'
-        WHEN coalesce(t.due_date, t.assumed_due) < coalesce(t.start_date, plan_start) THEN 'due before it starts'
-        WHEN t.max_age_days NOT BETWEEN 0 AND 36600 THEN 'max_age_days must be from 0 to 36600'
-        WHEN t.comparison_region IS NOT NULL AND NOT credit._region_known(t.comparison_region)
-            THEN format('unknown comparison_region "%s"', t.comparison_region)
-    END;
+    RETURN array_remove(ARRAY[
+        CASE WHEN t.code IS NULL OR t.name_zh IS NULL OR t.name_en IS NULL OR t.clause IS NULL OR t.metric IS NULL OR t.form IS NULL
+            THEN 'code, clause, name_zh, name_en, metric and form are required' END,
+        CASE WHEN t.metric IS NOT NULL AND kind IS NULL THEN format('unknown metric "%s"', t.metric) END,
+        CASE WHEN t.form NOT IN ('level', 'flow', 'share', 'growth', 'cagr', 'cumulative', 'gap', 'count', 'coverage', 'reduction',
+                            'average') THEN format('unknown form "%s"', t.form) END,
+        CASE WHEN t.comparator NOT IN ('>=', '>', '<=', '<', '=') THEN format('unknown comparator "%s"', t.comparator) END,
+        CASE WHEN t.tag NOT IN ('stated', 'all', 'directional', 'cadence', 'population', 'achieved', 'milestone', 'composite',
+                           'qualitative') THEN format('unknown tag "%s"', t.tag) END,
+        CASE WHEN t.base NOT IN ('previous_year', 'year_start', 'start', 'zero') THEN format('unknown base "%s"', t.base) END,
+        CASE WHEN t.rule NOT IN ('total', 'average', 'each') THEN format('unknown rule "%s"', t.rule) END,
+        CASE WHEN t.per NOT IN ('year', 'quarter', 'month') THEN format('unknown per "%s"', t.per) END,
+        CASE WHEN (t.comparator IS NULL) <> (t.value IS NULL) THEN 'comparator and value come together' END,
+        CASE WHEN t.value IS NULL AND NOT open THEN format('a target tagged %s needs comparator and value', t.tag) END,
+        CASE WHEN NOT credit._is_figure(t.value) OR scale(t.value) > 10
+            THEN 'value must be finite, below 1e30 in size, with at most 10 decimals' END,
+        CASE WHEN NOT credit._is_figure(t.baseline) THEN 'baseline must be finite, below 1e30 in size, with at most 20 decimals' END,
+        CASE WHEN t.baseline IS NOT NULL AND t.baseline_date IS NULL THEN 'baseline needs baseline_date' END,
+        CASE WHEN t.form IN ('growth', 'cagr', 'reduction') AND coalesce(t.base, 'zero') = 'zero'
+            THEN format('form %s needs a base: previous_year, year_start or start', t.form) END,
+        CASE WHEN t.form = 'cagr' AND t.value < -1 THEN 'a yearly rate below -1 cannot be reached' END,
+        CASE WHEN t.form = 'reduction' AND t.yearly AND t.value > 1 THEN 'a yearly reduction above 1 cannot be reached' END,
+        CASE WHEN t.form = 'cumulative' AND (t.base IS NULL) = (t.rule IS NULL)
+            THEN 'form cumulative needs a base (of a stock) or a rule (of a flow)' END,
+        CASE WHEN t.form = 'flow' AND t.rule IS NULL THEN 'form flow needs a rule: total, average or each' END,
+        CASE WHEN t.rule IS NOT NULL AND kind NOT IN ('flow', 'distinct')
+            THEN format('rule %s adds up over time, but metric "%s" is a %s', t.rule, t.metric, kind) END,
+        CASE WHEN t.rule = 'each' AND t.per IS NULL THEN 'rule each needs per: year, quarter or month' END,
+        CASE WHEN NOT isfinite(t.due_date) OR NOT isfinite(t.assumed_due) OR NOT isfinite(t.start_date)
+             OR NOT isfinite(t.baseline_date) THEN 'dates must be finite' END,
+        CASE WHEN coalesce(t.due_date, t.assumed_due) < coalesce(t.start_date, plan_start) THEN 'due before it starts' END,
+        CASE WHEN t.max_age_days NOT BETWEEN 0 AND 36600 THEN 'max_age_days must be from 0 to 36600' END,
+        CASE WHEN t.comparison_region IS NOT NULL AND NOT credit._region_known(t.comparison_region)
+            THEN format('unknown comparison_region "%s"', t.comparison_region) END], NULL);
 END
 $$;
+
+CREATE FUNCTION credit._target_problem(t credit.target, plan_start date, fresh jsonb) RETURNS text
+    LANGUAGE sql STABLE
+    BEGIN ATOMIC
+        SELECT (credit._target_problems(t, plan_start, fresh))[1];
+    END;
 
 CREATE FUNCTION credit._unknown_keys(given jsonb, known text[]) RETURNS text
     LANGUAGE sql IMMUTABLE
@@ -78,75 +83,80 @@ DECLARE
     n bigint;
     fresh jsonb := '{}';
     codes text[];
+    problems text[];
 BEGIN
     IF jsonb_typeof(definition) IS DISTINCT FROM 'object' THEN
         RETURN QUERY SELECT '$'::text, 'a pack is a JSON object'::text;
         RETURN;
     END IF;
-    problem := credit._unknown_keys(definition, '{pack_id,title_zh,title_en,region,document_number,document_date,notice_date,draft,start_date,valid_until,seed,note,metrics,targets}');
+    path := '$';
+    problems := ARRAY[credit._unknown_keys(definition, '{pack_id,title_zh,title_en,region,document_number,document_date,notice_date,draft,start_date,valid_until,seed,note,metrics,targets}')];
     BEGIN
         p := jsonb_populate_record(NULL::credit.pack, definition - ARRAY['metrics', 'targets']);
-        problem := coalesce(problem, CASE
-            WHEN p.pack_id IS NULL OR p.title_zh IS NULL OR p.title_en IS NULL OR p.region IS NULL OR p.start_date IS NULL
-                THEN 'pack_id, title_zh, title_en, region and start_date are required'
-            WHEN NOT credit._region_known(p.region) THEN format('unknown region "%s"', p.region)
-            WHEN EXISTS (SELECT FROM credit.pack x WHERE x.pack_id = p.pack_id)
-                THEN format('pack "%s" exists already', p.pack_id)
-            WHEN jsonb_typeof(definition -> 'targets') IS DISTINCT FROM 'array' THEN 'targets must be an array'
-            WHEN jsonb_typeof(coalesce(definition -> 'metrics', '[]')) <> 'array' THEN 'metrics must be an array' END);
+        problems := problems || ARRAY[
+            CASE WHEN p.pack_id IS NULL OR p.title_zh IS NULL OR p.title_en IS NULL OR p.region IS NULL OR p.start_date IS NULL
+                THEN 'pack_id, title_zh, title_en, region and start_date are required' END,
+            CASE WHEN p.region IS NOT NULL AND NOT credit._region_known(p.region) THEN format('unknown region "%s"', p.region) END,
+            CASE WHEN EXISTS (SELECT FROM credit.pack x WHERE x.pack_id = p.pack_id)
+                THEN format('pack "%s" exists already', p.pack_id) END];
     EXCEPTION WHEN data_exception OR check_violation THEN
-        problem := sqlerrm;
+        problems := problems || sqlerrm;
     END;
-    IF problem IS NOT NULL THEN
-        path := '$';
+    problems := problems || ARRAY[
+        CASE WHEN jsonb_typeof(definition -> 'targets') IS DISTINCT FROM 'array' THEN 'targets must be an array' END,
+        CASE WHEN jsonb_typeof(coalesce(definition -> 'metrics', '[]')) <> 'array' THEN 'metrics must be an array' END];
+    FOREACH problem IN ARRAY array_remove(problems, NULL) LOOP
         RETURN NEXT;
-    END IF;
+    END LOOP;
     FOR e, n IN SELECT v.value, v.ordinality FROM jsonb_array_elements(CASE jsonb_typeof(definition -> 'metrics')
                     WHEN 'array' THEN definition -> 'metrics' ELSE '[]' END) WITH ORDINALITY v LOOP
         path := format('metrics[%s]', n - 1);
-        problem := CASE WHEN jsonb_typeof(e) <> 'object' THEN 'a metric is a JSON object' ELSE
-            credit._unknown_keys(e, '{code,unit,additivity,name_zh,name_en,operation,left_metric,right_metric,left_segment,right_segment,growth_base}') END;
-        IF problem IS NULL THEN
-            m := jsonb_populate_record(NULL::credit.metric, e);
-            problem := CASE
-                WHEN m.code IS NULL OR m.unit IS NULL OR m.additivity IS NULL OR m.name_zh IS NULL OR m.name_en IS NULL
-                    THEN 'code, unit, additivity, name_zh and name_en are required'
-                WHEN fresh ? m.code OR EXISTS (SELECT FROM credit.metric x WHERE x.code = m.code)
-                    THEN format('metric "%s" exists already', m.code)
-                WHEN m.additivity NOT IN ('stock', 'flow', 'distinct', 'ratio') THEN format('unknown additivity "%s"', m.additivity)
-                WHEN m.operation NOT IN ('ratio', 'difference', 'growth') THEN format('unknown operation "%s"', m.operation)
-                ELSE (SELECT format('unknown metric "%s"', o) FROM unnest(ARRAY[m.left_metric, m.right_metric]) o
-                       WHERE o IS NOT NULL AND NOT fresh ? o AND NOT EXISTS (SELECT FROM credit.metric x WHERE x.code = o) LIMIT 1)
-            END;
-            fresh := fresh || jsonb_build_object(coalesce(m.code, ''), m.additivity);
-        END IF;
-        IF problem IS NOT NULL THEN
+        IF jsonb_typeof(e) <> 'object' THEN
+            problem := 'a metric is a JSON object';
             RETURN NEXT;
+            CONTINUE;
         END IF;
+        m := jsonb_populate_record(NULL::credit.metric, e - 'shipped');
+        problems := ARRAY[
+            credit._unknown_keys(e, '{code,unit,additivity,name_zh,name_en,operation,left_metric,right_metric,left_segment,right_segment,growth_base}'),
+            CASE WHEN m.code IS NULL OR m.unit IS NULL OR m.additivity IS NULL OR m.name_zh IS NULL OR m.name_en IS NULL
+                THEN 'code, unit, additivity, name_zh and name_en are required' END,
+            CASE WHEN fresh ? m.code OR EXISTS (SELECT FROM credit.metric x WHERE x.code = m.code)
+                THEN format('metric "%s" exists already', m.code) END,
+            CASE WHEN m.additivity NOT IN ('stock', 'flow', 'distinct', 'ratio') THEN format('unknown additivity "%s"', m.additivity) END,
+            CASE WHEN m.operation NOT IN ('ratio', 'difference', 'growth') THEN format('unknown operation "%s"', m.operation) END]
+            || ARRAY(SELECT format('unknown metric "%s"', o) FROM unnest(ARRAY[m.left_metric, m.right_metric]) o
+                      WHERE o IS NOT NULL AND NOT fresh ? o AND NOT EXISTS (SELECT FROM credit.metric x WHERE x.code = o));
+        fresh := fresh || jsonb_build_object(coalesce(m.code, ''), m.additivity);
+        FOREACH problem IN ARRAY array_remove(problems, NULL) LOOP
+            RETURN NEXT;
+        END LOOP;
     END LOOP;
     FOR e, n IN SELECT v.value, v.ordinality FROM jsonb_array_elements(CASE jsonb_typeof(definition -> 'targets')
                     WHEN 'array' THEN definition -> 'targets' ELSE '[]' END) WITH ORDINALITY v LOOP
         path := format('targets[%s]', n - 1);
-        problem := CASE WHEN jsonb_typeof(e) <> 'object' THEN 'a target is a JSON object' ELSE
-            credit._unknown_keys(e, '{code,clause,name_zh,name_en,metric,form,comparator,value,unit,baseline,baseline_date,due_date,scope,responsible_unit,tag,note,segment,base,rule,per,yearly,start_date,assumed_due,comparison_region,max_age_days,decision,members}') END;
-        IF problem IS NULL THEN
-            BEGIN
-                t := credit._defined_target(e);
-                problem := coalesce(credit._target_problem(t, p.start_date, fresh),
-                    CASE WHEN t.code = ANY (codes) THEN format('code "%s" stands twice', t.code) END);
-            EXCEPTION WHEN data_exception OR check_violation THEN
-                problem := sqlerrm;
-            END;
-            codes := codes || (e ->> 'code');
-        END IF;
-        IF problem IS NULL AND (t.tag = 'composite') <> (e ? 'members') THEN
-            problem := 'members belong to a target tagged composite, and it needs them';
-        ELSIF problem IS NULL AND e ? 'members' THEN
-            problem := credit._members_problem(e -> 'members', definition -> 'targets', t.code);
-        END IF;
-        IF problem IS NOT NULL THEN
+        IF jsonb_typeof(e) <> 'object' THEN
+            problem := 'a target is a JSON object';
             RETURN NEXT;
+            CONTINUE;
         END IF;
+        problems := ARRAY[credit._unknown_keys(e, '{code,clause,name_zh,name_en,metric,form,comparator,value,unit,baseline,baseline_date,due_date,scope,responsible_unit,tag,note,segment,base,rule,per,yearly,start_date,assumed_due,comparison_region,max_age_days,decision,members}')];
+        BEGIN
+            t := credit._defined_target(e);
+            problems := problems || credit._target_problems(t, p.start_date, fresh)
+                || CASE WHEN t.code = ANY (codes) THEN format('code "%s" stands twice', t.code) END;
+        EXCEPTION WHEN data_exception OR check_violation THEN
+            problems := problems || sqlerrm;
+        END;
+        codes := codes || (e ->> 'code');
+        IF (coalesce(e ->> 'tag', '') = 'composite') <> (e ? 'members') THEN
+            problems := problems || 'members belong to a target tagged composite, and it needs them'::text;
+        ELSIF e ? 'members' THEN
+            problems := problems || credit._members_problem(e -> 'members', definition -> 'targets', e ->> 'code');
+        END IF;
+        FOREACH problem IN ARRAY array_remove(problems, NULL) LOOP
+            RETURN NEXT;
+        END LOOP;
     END LOOP;
 END
 $$;
@@ -212,6 +222,11 @@ BEGIN
         RAISE EXCEPTION 'pack "%" belongs to pgcredit', pack USING ERRCODE = 'PC501',
             HINT = 'Use credit.set_target to judge one of its targets otherwise.';
     END IF;
+    IF EXISTS (SELECT FROM credit.pack_adoption a WHERE a.pack = drop_pack.pack AND a.adopted_until IS NULL) THEN
+        RAISE EXCEPTION 'pack "%" is adopted by a region', pack USING ERRCODE = 'PC520',
+            HINT = 'Let the region adopt another pack that replaces it.';
+    END IF;
+    DELETE FROM credit.pack_adoption a WHERE a.pack = drop_pack.pack;
     DELETE FROM credit.target_member m WHERE m.pack = drop_pack.pack;
     DELETE FROM credit.target_setting s WHERE s.pack = drop_pack.pack;
     DELETE FROM credit.target t WHERE t.pack = drop_pack.pack;
@@ -278,7 +293,7 @@ BEGIN
                     '_figure_at', '_ratio', '_difference', '_periods', '_latest', '_power', 'compare_annual_rate',
                     'annual_rate', 'base_of_growth', '_pack_region', '_effective', '_compares', '_short', '_shown', '_on_path',
                     '_judge_point', '_judge_change', '_judge_sum', '_judge_each', '_judge_members', '_judge', '_why',
-                    'target_status', '_target_problem', '_unknown_keys', '_defined_target', 'check_pack',
+                    'target_status', '_target_problems', '_target_problem', '_unknown_keys', '_defined_target', 'check_pack',
                     '_members_problem', 'create_pack', 'drop_pack', 'set_target') LOOP
         EXECUTE pg_catalog.format('REVOKE ALL ON FUNCTION %s FROM PUBLIC', f);
     END LOOP;

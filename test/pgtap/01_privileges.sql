@@ -224,9 +224,16 @@ INSERT INTO expected SELECT trim(l), '.......' FROM string_to_table($$
 $$, E'\n') l WHERE trim(l) <> '';
 -- Targets and statistics: aggregates.
 INSERT INTO expected SELECT trim(l), '.X...X.' FROM string_to_table($$
+    credit.bulletin_changes(bigint)
+    credit.bulletin_csv(text,text,text,credit.region_code,integer)
+    credit.bulletin_page(text,text,text,credit.region_code,integer)
     credit.check_measures(text)
     credit.check_pack(jsonb)
+    credit.diff_pack(jsonb,jsonb)
+    credit.diff_pack(text,text)
     credit.minimum_cell()
+    credit.pack_definition(text)
+    credit.seasonal_path(text,text,credit.region_code,integer)
     credit.suppress_cells(integer[],integer[],integer[],bigint[],bigint)
     credit.measure(text,credit.region_code,date,text,text,text,date,integer)
     credit.regions_within(credit.region_code)
@@ -235,6 +242,8 @@ INSERT INTO expected SELECT trim(l), '.X...X.' FROM string_to_table($$
     credit._stat_consent()
     credit._stat_record()
     credit._stat_subject()
+    credit.target_what_if(text,jsonb,date,credit.region_code)
+    credit.verify_bulletin(bigint)
 $$, E'\n') l WHERE trim(l) <> '';
 -- The log and its proofs: what they are of is not in them.
 INSERT INTO expected SELECT trim(l), '......X' FROM string_to_table($$
@@ -273,6 +282,8 @@ $$, E'\n') l WHERE trim(l) <> '';
 -- Operators: what changes the platform.
 INSERT INTO expected SELECT trim(l), '.X.....' FROM string_to_table($$
     credit.add_witness(text)
+    credit.adopt_pack(text,credit.region_code,date,text)
+    credit.bulletin(text,text,text,credit.region_code,text)
     credit.remove_witness(text)
     credit.set_log_origin(text,boolean)
     credit.assign_category(text,text,interval)
@@ -311,6 +322,7 @@ INSERT INTO expected SELECT trim(l), '.X.....' FROM string_to_table($$
     credit.set_institution_clearance(text,integer)
     credit.set_institution_status(text,text)
     credit.set_minimum_cell(integer)
+    credit.set_path(text,text,jsonb,text)
     credit.set_subject_attribute(bigint,text,date,date,text)
     credit.set_target(text,text,jsonb,text)
     credit.stat_audit_reset()
@@ -320,7 +332,50 @@ $$, E'\n') l WHERE trim(l) <> '';
 -- Nobody but the owner: steps of other functions, triggers, what aggregates are made of, random bytes.
 INSERT INTO expected SELECT trim(l), '.......' FROM string_to_table($$
     credit._beyond_template(bigint,bigint,text)
+    credit._bulletin_digest(credit.bulletin,jsonb)
+    credit._bulletin_figures(text,credit.region_code,date)
+    credit._bulletin_html(bigint,boolean)
+    credit._bulletin_region(text,text,credit.region_code)
+    credit._bulletin_regions(text,credit.region_code,date)
+    credit._changes_html(credit.bulletin,boolean)
+    credit._check_language(text)
+    credit._counts(bigint,text)
+    credit._csv_text(text)
+    credit._day_text(date,boolean)
+    credit._either(boolean,text,text)
+    credit._escaped(text)
+    credit._find_bulletin(text,text,credit.region_code,integer)
+    credit._freeze_bulletin(text,text,credit.region_code,text)
     credit._guard_support(internal)
+    credit._keys_html(boolean)
+    credit._lacking_html(bigint,text,boolean)
+    credit._lacking_metrics(credit.target,credit.region_code,date)
+    credit._mark(text)
+    credit._number(numeric,text,numeric,boolean,boolean)
+    credit._pack_paths(jsonb)
+    credit._page_style(boolean)
+    credit._path_at(credit.target,date,date,numeric,date)
+    credit._pattern(text)
+    credit._progress(credit.bulletin_figure,boolean)
+    credit._projection(jsonb,date,boolean)
+    credit._quarter_end(text)
+    credit._quarter_name(date)
+    credit._quarter_text(text,boolean)
+    credit._quarters_html(bigint,text,boolean)
+    credit._reason(credit.bulletin_figure,boolean,text,text)
+    credit._region_name(credit.region_code)
+    credit._regions_html(bigint,text,boolean)
+    credit._row_html(credit.bulletin_figure,boolean,boolean)
+    credit._scale(text,numeric,boolean)
+    credit._seasonal_shares(credit.target,credit.region_code,date,integer)
+    credit._shares(jsonb,integer,boolean)
+    credit._size_of(credit.bulletin_figure)
+    credit._status_word(text,boolean)
+    credit._stored_figures(bigint)
+    credit._tag(text,boolean)
+    credit._target_problems(credit.target,date,jsonb)
+    credit._trend_line(credit.bulletin_figure,boolean)
+    credit._units_html(bigint,text,boolean)
     credit.audit_write()
     credit.random_bytes(integer)
     credit._auc_final(internal)
@@ -715,6 +770,11 @@ INSERT INTO expected VALUES
     ('table credit.observation_history',    '.r...r.'),
     ('table credit.reported_figures',       '.r...r.'),
     ('table credit.observation_rejected',   '.r.....'),
+    ('table credit.pack_adoption',          '.r...r.'),
+    ('table credit.target_path',            '.r...r.'),
+    ('table credit.bulletin',               '.r...r.'),
+    ('table credit.bulletin_figure',        '.r...r.'),
+    ('view credit.bulletin_data',           '.r...r.'),
 -- Ledgers: by what is measured of them.
     ('table credit.loan_balance',           '.......'),
     ('table credit.loan_balance_other',     '.......'),
@@ -758,6 +818,7 @@ INSERT INTO expected VALUES
     ('sequence credit.institution_institution_id_seq',      '.......'),
     ('sequence credit.metric_source_source_id_seq',         '.......'),
     ('sequence credit.model_model_id_seq',                  '.......'),
+    ('sequence credit.bulletin_bulletin_id_seq',            '.......'),
     ('sequence credit.observation_history_history_id_seq',  '.......'),
     ('sequence credit.fit_fit_id_seq',                      '.......'),
     ('sequence credit.rating_rating_id_seq',                '.......'),
@@ -939,7 +1000,7 @@ SELECT is_empty($$
     SELECT r.oid::regclass, t.attname, c.role
       FROM pg_class r JOIN member m ON m.classid = 'pg_class'::regclass AND m.objid = r.oid
       JOIN pg_attribute t ON t.attrelid = r.oid AND t.attnum > 0, caller c
-     WHERE (t.attname ~ '(salt|seal|secret|key_|_key$)' OR t.attname ~ 'digest' AND r.relname NOT IN ('model', 'rating', 'observation_rejected'))
+     WHERE (t.attname ~ '(salt|seal|secret|key_|_key$)' OR t.attname ~ 'digest' AND r.relname NOT IN ('model', 'rating', 'observation_rejected', 'bulletin'))
        AND t.attname NOT IN ('batch_key', 'source_key', 'public_key')
        AND has_column_privilege(c.role, r.oid, t.attnum, 'SELECT') $$,
     'nobody reads a salt, a digest of a person, a sealed value');

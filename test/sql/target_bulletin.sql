@@ -1,0 +1,91 @@
+-- Bulletins: frozen figures, their page in two languages, corrections as new issues, CSV.
+SET client_min_messages = warning;
+CREATE EXTENSION IF NOT EXISTS pgcredit;
+BEGIN;
+-- hostile names wherever a name can stand
+INSERT INTO credit.region (code, name_zh, level, parent) VALUES ('990100', '<b>市</b>', 'city', '990000'), ('990101', '=甲&"区"', 'county', '990100');
+SELECT credit.create_pack($pack$
+{"pack_id": "hostile", "title_zh": "</title><script>alert(1)</script>", "title_en": "<img src=x onerror=alert(1)> & 'co'", "region": "990100",
+ "document_number": "\"><svg onload=alert(2)>", "document_date": "2022-01-01", "start_date": "2022-01-01",
+ "metrics": [{"code": "h_stock", "unit": "</style><i>", "additivity": "stock", "name_zh": "<u>存量</u>", "name_en": "<u>stock</u>"},
+             {"code": "h_share", "unit": "ratio", "additivity": "ratio", "name_zh": "比例", "name_en": "share"}],
+ "targets": [
+  {"code": "H-01", "clause": "=1+1", "name_zh": "=cmd|' /C calc'!A0", "name_en": "@SUM(A1)<script>", "metric": "h_stock", "form": "level", "comparator": ">=", "value": 100, "unit": "</style><i>", "baseline": 0, "baseline_date": "2021-12-31", "due_date": "2023-12-31", "responsible_unit": "+甲\"单位<b>;-乙;<script>丙"},
+  {"code": "H-02", "clause": "二", "name_zh": "比例\u202e倒", "name_en": "share\u202ereversed", "metric": "h_share", "form": "share", "comparator": "<=", "value": 0.1, "unit": "ratio", "due_date": "2023-12-31"},
+  {"code": "H-03", "clause": "三", "name_zh": "无数据", "name_en": "nothing", "metric": "h_stock", "segment": "<s>", "form": "level", "comparator": ">=", "value": 5, "due_date": "2024-12-31", "responsible_unit": "-乙"}]}
+$pack$);
+SELECT credit.observe(jsonb_agg(jsonb_build_object('metric', m, 'region', '990100', 'as_of', d, 'value', v, 'source', '<src>'))) IS NOT NULL AS observed
+  FROM (VALUES ('h_stock', '2022-03-31', 10), ('h_stock', '2022-06-30', 20), ('h_stock', '2022-09-30', 33), ('h_stock', '2022-12-31', 40),
+               ('h_share', '2022-12-31', -0.05)) o(m, d, v);
+SELECT credit.observe('h_share', '990101', date '2022-12-31', 0.3, 'generated');
+CREATE TEMP TABLE page AS SELECT 'zh' AS language, credit.bulletin('hostile', '2022Q4', 'zh', note => '<note> & "quoted"') AS html;
+INSERT INTO page SELECT 'en', credit.bulletin('hostile', '2022Q4', 'en');
+SELECT pack, region, quarter, issue, as_of, length(digest) AS digest FROM credit.bulletin WHERE pack = 'hostile';     -- one issue, two languages
+-- numbers equal the status, and projection is least squares by hand
+SELECT count(*) AS differs FROM credit.bulletin_figure f JOIN credit.bulletin b USING (bulletin_id)
+  FULL JOIN credit.target_status('hostile', '2022-12-31') s ON s.code = f.code AND f.region::text = '990100'
+ WHERE b.pack = 'hostile' AND f.region::text = '990100'
+   AND (f.actual, f.target, f.gap, f.required, f.status, f.why, f.due_date, f.figures) IS DISTINCT FROM (s.actual, s.target, s.gap, s.required, s.status, s.why, s.due_date, s.figures);
+SELECT f.region, f.code, f.actual, f.required, f.status, f.projected, f.lacking FROM credit.bulletin_figure f JOIN credit.bulletin b USING (bulletin_id) WHERE b.pack = 'hostile' ORDER BY f.region::text, f.position;
+SELECT round((regr_slope(v, d) * (date '2023-12-31' - date '2000-01-01') + regr_intercept(v, d))::numeric, 4) AS by_hand
+  FROM (VALUES (date '2022-03-31' - date '2000-01-01', 10), (date '2022-06-30' - date '2000-01-01', 20), (date '2022-09-30' - date '2000-01-01', 33), (date '2022-12-31' - date '2000-01-01', 40)) x(d, v);
+SELECT e ->> 'quarter' AS quarter, e ->> 'actual' AS actual, e ->> 'status' AS status FROM credit.bulletin_figure f, jsonb_array_elements(f.trend) e WHERE f.code = 'H-01' AND f.region::text = '990100';
+-- one page for itself: no script, nothing from elsewhere, nothing of what was written came through as markup
+SELECT language, html ~* '<script|<link|<img|@import|<[a-z][^<>]*\s(src|href|on[a-z]+) *=|https?:' AS foreign_parts, html ~ 'url\((?!#)' AS urls,
+       html ~* '<(b>市|u>|i>|s>|src>|note>|svg onload)' AS markup, html ~ U&'\202E' AS reversed, position('</style>' IN html) = length(html) - length(split_part(html, '</style>', 2)) - 7 AS one_style,
+       html LIKE '<!DOCTYPE html><html lang="%' AND html LIKE '%</html>' AS whole, xpath_exists('//html', replace(regexp_replace(regexp_replace(html, '<!DOCTYPE html>', ''), '<meta ([^>]*)>', '<meta \1/>', 'g'), '<br>', '<br/>')::xml) AS well_formed
+  FROM page ORDER BY language;
+SELECT language, (SELECT string_agg(x.y, ' | ') FROM (SELECT (xpath('normalize-space(string(.))', h))[1]::text AS y
+         FROM unnest(xpath('//h1|//h2|//h3', replace(regexp_replace(regexp_replace(html, '<!DOCTYPE html>', ''), '<meta ([^>]*)>', '<meta \1/>', 'g'), '<br>', '<br/>')::xml)) h) x) AS headings
+  FROM page ORDER BY language;
+SELECT language, count(*) AS drawings FROM page, regexp_matches(html, 'role="img" aria-label="[^"]+"', 'g') GROUP BY language ORDER BY language;
+-- CSV: text never begins like a formula, numbers stay numbers
+SELECT replace(trim(leading chr(65279) FROM credit.bulletin_csv('hostile', '2022Q4', 'en')), E'\r', '') AS csv;
+SELECT credit._csv_text(t) FROM (VALUES ('=1'), ('+1'), ('-1'), ('@x'), (E'\t=1'), (' =1'), ('plain'), ('a"b'), (NULL), ('＝1'), (E'\r\nx')) v(t);
+-- a correction is a new issue, which says what changed; the old one stays as it was
+SELECT credit.bulletin('hostile', '2022Q4', 'zh') = html AS unchanged FROM page WHERE language = 'zh';
+SELECT credit.observe('h_share', '990100', date '2022-12-31', 0.2, 'corrected');
+SELECT credit.bulletin_page('hostile', '2022Q4', 'zh') = html AS still FROM page WHERE language = 'zh';
+SELECT credit.bulletin('hostile', '2022Q4', 'en', note => 'share corrected') LIKE '%What changed against the issue before%' AS says_so;
+SELECT issue, note, credit.verify_bulletin(bulletin_id) AS verified FROM credit.bulletin WHERE pack = 'hostile' ORDER BY issue;
+SELECT c.code, c.old_actual, c.new_actual, c.old_status, c.new_status FROM credit.bulletin b, credit.bulletin_changes(b.bulletin_id) c WHERE b.pack = 'hostile' AND b.issue = 2;
+SELECT credit.bulletin_page('hostile', '2022Q4', 'zh', issue => 1) = html AS first_as_it_was FROM page WHERE language = 'zh';
+SELECT issue, newest, code, actual, status FROM credit.bulletin_data WHERE pack = 'hostile' AND region::text = '990100' ORDER BY issue, code;
+-- in the log with the digest
+SELECT count(*) FROM credit.audit_outbox o, credit.bulletin b WHERE b.pack = 'hostile'
+   AND to_jsonb(o)::text LIKE '%' || rtrim(translate(encode(b.digest, 'base64'), '+/', '-_'), '=') || '%';
+-- frozen, and a changed row would not verify
+\set VERBOSITY sqlstate
+SAVEPOINT s; UPDATE credit.bulletin_figure SET actual = 1; ROLLBACK TO s;
+SAVEPOINT s; DELETE FROM credit.bulletin; ROLLBACK TO s;
+\set VERBOSITY default
+SAVEPOINT s;
+ALTER TABLE credit.bulletin_figure DISABLE TRIGGER only_grows;
+UPDATE credit.bulletin_figure f SET actual = f.actual + 0.000001 FROM credit.bulletin b WHERE b.bulletin_id = f.bulletin_id AND b.pack = 'hostile' AND b.issue = 1 AND f.code = 'H-01' AND f.region::text = '990100';
+SELECT issue, credit.verify_bulletin(bulletin_id) AS verified FROM credit.bulletin WHERE pack = 'hostile' ORDER BY issue;
+ROLLBACK TO s;
+-- a pack as shipped, without any figure: still a page, which says what is lacking
+SELECT credit.bulletin('ningbo-2020', '2021Q4', 'en') LIKE '%None of the 43 targets has a figure this quarter%What is lacking%never reported, due since%' AS says_what_lacks;
+SELECT bool_and(f.status = 'no_data' AND (f.target IS NULL OR jsonb_array_length(f.lacking) > 0 OR f.why <> '')) AS each_has_a_reason, count(*) FROM credit.bulletin_figure f JOIN credit.bulletin b USING (bulletin_id) WHERE b.pack = 'ningbo-2020';
+-- numbers for the eye
+SELECT credit._number(262416000000, 'CNY', 262416000000, true), credit._number(262416000000, 'CNY', 262416000000, false), credit._number(0.612903, 'ratio', 1, true),
+       credit._number(-0.05, 'ratio_points', 1, false, true), credit._number(1234567, 'count', 1, true), credit._number(NULL, 'count', 1, true), credit._number(-0.00001, 'ratio', 1, true), credit._number(9e29, 'count', 9e29, true);
+-- refused
+\set VERBOSITY sqlstate
+SAVEPOINT s; SELECT credit.bulletin('hostile', '2022Q5'); ROLLBACK TO s;
+SAVEPOINT s; SELECT credit.bulletin('hostile', '2999Q4'); ROLLBACK TO s;
+SAVEPOINT s; SELECT credit.bulletin('hostile', '2022Q4', 'fr'); ROLLBACK TO s;
+SAVEPOINT s; SELECT credit.bulletin('nothing', '2022Q4'); ROLLBACK TO s;
+SAVEPOINT s; SELECT credit.bulletin('hostile', '2022Q4', 'zh', '310000'); ROLLBACK TO s;
+SAVEPOINT s; SELECT credit.bulletin_page('hostile', '2022Q3'); ROLLBACK TO s;
+SAVEPOINT s; SELECT credit.bulletin_csv('hostile', '2022Q4', 'zh', issue => 9); ROLLBACK TO s;
+\set VERBOSITY default
+-- a region that adopted the pack has its own, and stands in that of the pack's home
+SELECT credit.adopt_pack('hostile', '310000', '2022-10-01');
+SELECT length(credit.bulletin('hostile', '2022Q4', 'zh', '310000')) > 1000 AS adopted;
+\set VERBOSITY sqlstate
+SAVEPOINT s; SELECT credit.bulletin('hostile', '2022Q3', 'zh', '310000'); ROLLBACK TO s;
+\set VERBOSITY default
+SELECT credit.bulletin('hostile', '2022Q4') IS NOT NULL AS third;
+SELECT b.issue, f.region, count(*) FROM credit.bulletin b JOIN credit.bulletin_figure f USING (bulletin_id) WHERE b.pack = 'hostile' AND b.region::text = '990100' GROUP BY 1, 2 ORDER BY 1, 2;
+ROLLBACK;
