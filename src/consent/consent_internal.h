@@ -211,9 +211,18 @@ extern void pgcredit_self_record(const char *token, const char *kind, const char
 extern void pgcredit_guard_init(void);
 extern void pgcredit_guard_apply(const Request *request);
 extern bool pgcredit_guard_is_open(Oid role);
+extern bool pgcredit_guard_asked_by(PlanState *state);
+extern Oid	pgcredit_guard_table(QueryDesc *query);
 extern bool pgcredit_guard_stands_in(QueryDesc *query);
 pg_noreturn extern void pgcredit_guard_refuse(void);
 extern bool pgcredit_grants_add_decisions(GrantSet *set, const Request *request, int s);
+
+/* quiet.c */
+extern void pgcredit_quiet_init(void);
+extern void pgcredit_quiet_begin(Relation rel);
+extern void pgcredit_quiet_end(Relation rel);
+extern void pgcredit_quiet_enter(void);
+extern void pgcredit_quiet_leave(void);
 
 /* workers.c */
 extern void pgcredit_workers_publish(const GrantSet *set, Oid role);
