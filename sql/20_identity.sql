@@ -22,28 +22,28 @@ CREATE FUNCTION credit._region_code_send(credit.region_code) RETURNS bytea
 CREATE TYPE credit.region_code (
     INPUT = credit._region_code_in, OUTPUT = credit._region_code_out,
     RECEIVE = credit._region_code_recv, SEND = credit._region_code_send,
-    LIKE = pg_catalog.int4);
+    LIKE = pg_catalog.int8);
 COMMENT ON TYPE credit.region_code IS
-    'administrative division code, six digits; whether and when the region existed is not asked (行政区划代码, GB/T 2260)';
+    'administrative division code, six digits, nine of a township, twelve of a village; whether and when the region existed is not asked (行政区划代码, 统计用区划代码)';
 
 CREATE FUNCTION credit._region_code_eq(credit.region_code, credit.region_code) RETURNS boolean
-    AS 'int4eq' LANGUAGE internal IMMUTABLE STRICT LEAKPROOF PARALLEL SAFE;
+    AS 'int8eq' LANGUAGE internal IMMUTABLE STRICT LEAKPROOF PARALLEL SAFE;
 CREATE FUNCTION credit._region_code_ne(credit.region_code, credit.region_code) RETURNS boolean
-    AS 'int4ne' LANGUAGE internal IMMUTABLE STRICT LEAKPROOF PARALLEL SAFE;
+    AS 'int8ne' LANGUAGE internal IMMUTABLE STRICT LEAKPROOF PARALLEL SAFE;
 CREATE FUNCTION credit._region_code_lt(credit.region_code, credit.region_code) RETURNS boolean
-    AS 'int4lt' LANGUAGE internal IMMUTABLE STRICT LEAKPROOF PARALLEL SAFE;
+    AS 'int8lt' LANGUAGE internal IMMUTABLE STRICT LEAKPROOF PARALLEL SAFE;
 CREATE FUNCTION credit._region_code_le(credit.region_code, credit.region_code) RETURNS boolean
-    AS 'int4le' LANGUAGE internal IMMUTABLE STRICT LEAKPROOF PARALLEL SAFE;
+    AS 'int8le' LANGUAGE internal IMMUTABLE STRICT LEAKPROOF PARALLEL SAFE;
 CREATE FUNCTION credit._region_code_gt(credit.region_code, credit.region_code) RETURNS boolean
-    AS 'int4gt' LANGUAGE internal IMMUTABLE STRICT LEAKPROOF PARALLEL SAFE;
+    AS 'int8gt' LANGUAGE internal IMMUTABLE STRICT LEAKPROOF PARALLEL SAFE;
 CREATE FUNCTION credit._region_code_ge(credit.region_code, credit.region_code) RETURNS boolean
-    AS 'int4ge' LANGUAGE internal IMMUTABLE STRICT LEAKPROOF PARALLEL SAFE;
+    AS 'int8ge' LANGUAGE internal IMMUTABLE STRICT LEAKPROOF PARALLEL SAFE;
 CREATE FUNCTION credit._region_code_cmp(credit.region_code, credit.region_code) RETURNS integer
-    AS 'btint4cmp' LANGUAGE internal IMMUTABLE STRICT LEAKPROOF PARALLEL SAFE;
+    AS 'btint8cmp' LANGUAGE internal IMMUTABLE STRICT LEAKPROOF PARALLEL SAFE;
 CREATE FUNCTION credit._region_code_hash(credit.region_code) RETURNS integer
-    AS 'hashint4' LANGUAGE internal IMMUTABLE STRICT LEAKPROOF PARALLEL SAFE;
+    AS 'hashint8' LANGUAGE internal IMMUTABLE STRICT LEAKPROOF PARALLEL SAFE;
 CREATE FUNCTION credit._region_code_hash_extended(credit.region_code, bigint) RETURNS bigint
-    AS 'hashint4extended' LANGUAGE internal IMMUTABLE STRICT LEAKPROOF PARALLEL SAFE;
+    AS 'hashint8extended' LANGUAGE internal IMMUTABLE STRICT LEAKPROOF PARALLEL SAFE;
 
 CREATE OPERATOR credit.= (
     FUNCTION = credit._region_code_eq, LEFTARG = credit.region_code, RIGHTARG = credit.region_code,
@@ -73,7 +73,7 @@ CREATE OPERATOR credit.>= (
 CREATE OPERATOR CLASS credit.region_code_ops DEFAULT FOR TYPE credit.region_code USING btree AS
     OPERATOR 1 credit.<, OPERATOR 2 credit.<=, OPERATOR 3 credit.=, OPERATOR 4 credit.>=, OPERATOR 5 credit.>,
     FUNCTION 1 credit._region_code_cmp(credit.region_code, credit.region_code),
-    FUNCTION 2 pg_catalog.btint4sortsupport(internal),
+    FUNCTION 2 pg_catalog.btint8sortsupport(internal),
     FUNCTION 4 pg_catalog.btequalimage(oid);
 CREATE OPERATOR CLASS credit.region_code_ops DEFAULT FOR TYPE credit.region_code USING hash AS
     OPERATOR 1 credit.=,
@@ -87,11 +87,15 @@ CREATE CAST (varchar AS credit.region_code) WITH INOUT AS ASSIGNMENT;
 CREATE FUNCTION credit.is_valid_region_code(code text) RETURNS boolean
     AS 'MODULE_PATHNAME', 'pgcredit_is_valid_region_code' LANGUAGE C IMMUTABLE STRICT PARALLEL SAFE;
 COMMENT ON FUNCTION credit.is_valid_region_code(text) IS
-    'true when the text is six digits; never raises (行政区划代码格式校验)';
+    'true when the text is six, nine or twelve digits; never raises (行政区划代码格式校验)';
 CREATE FUNCTION credit.region_parent(region credit.region_code) RETURNS credit.region_code
     AS 'MODULE_PATHNAME', 'pgcredit_region_parent_sql' LANGUAGE C IMMUTABLE STRICT PARALLEL SAFE;
 COMMENT ON FUNCTION credit.region_parent(credit.region_code) IS
-    'the city of a county, the province of a city, NULL for a province, by the digits alone (上级行政区划)';
+    'township of a village, county of a township, city of a county, province of a city, NULL for a province; by the digits alone (上级行政区划)';
+CREATE FUNCTION credit.region_level(region credit.region_code) RETURNS text
+    AS 'MODULE_PATHNAME', 'pgcredit_region_level_sql' LANGUAGE C IMMUTABLE STRICT PARALLEL SAFE;
+COMMENT ON FUNCTION credit.region_level(credit.region_code) IS
+    'province, city, county, township or village, by the digits alone (行政层级)';
 
 -- uscc ------------------------------------------------------------------------
 

@@ -40,7 +40,7 @@ COMMENT ON COLUMN credit.subject_kind.seed IS 'clause of the policy document tha
 CREATE TABLE credit.region (
     code credit.region_code PRIMARY KEY,
     name_zh text NOT NULL,
-    level text NOT NULL CHECK (level IN ('province', 'city', 'county')),
+    level text NOT NULL CHECK (level IN ('province', 'city', 'county', 'township', 'village')),
     parent credit.region_code,
     retired boolean NOT NULL DEFAULT false,
     valid_from date,
@@ -49,7 +49,7 @@ CREATE TABLE credit.region (
     modified_at timestamptz,
     CHECK (valid_to > valid_from)
 );
-COMMENT ON TABLE credit.region IS 'administrative divisions, GB/T 2260, retired codes kept (行政区划); the provinces are shipped, credit.load_regions loads the rest';
+COMMENT ON TABLE credit.region IS 'administrative divisions down to townships and villages, retired codes kept (行政区划); the provinces are shipped, credit.load_regions loads the rest';
 COMMENT ON COLUMN credit.region.parent IS 'region above; no foreign key, a list may come in any order and in parts';
 COMMENT ON COLUMN credit.region.retired IS 'no longer a current code; identifiers issued under it stay valid (已撤销)';
 COMMENT ON COLUMN credit.region.valid_to IS 'first day on which the code was no longer current, where known';

@@ -289,12 +289,14 @@ BEGIN
                COALESCE(NOT (f.payload ->> 'current')::boolean, f.valid_to IS NOT NULL) AS retired,
                row_number() OVER (PARTITION BY f.payload ->> 'code' ORDER BY f.row_no) AS nth
           FROM credit._fit_rows(given, 'region', credit.category_schema(
-                   'code text!, name_zh text!, level (province|city|county)!, parent text, current boolean, successor text')) f
+                   'code text!, name_zh text!, level (province|city|county|township|village)!, parent text, current boolean, successor text')) f
     ), judged AS MATERIALIZED (
         SELECT fit.*,
                CASE WHEN sqlstate IS NOT NULL THEN 'fit'
                     WHEN NOT credit.is_valid_region_code(code) OR NOT COALESCE(credit.is_valid_region_code(parent), true)
                       OR NOT COALESCE(credit.is_valid_region_code(successor), true) THEN 'code'
+                    WHEN fit.payload ->> 'level' <> credit.region_level(code::credit.region_code)
+                     AND (length(code::credit.region_code::text) > 6 OR fit.payload ->> 'level' IN ('township', 'village')) THEN 'level'
                     WHEN nth > 1 THEN 'twice' END AS fault
           FROM fit
     ), good AS MATERIALIZED (
@@ -326,7 +328,9 @@ BEGIN
           FROM judged j
           JOIN unnest(given) WITH ORDINALITY AS g (given, row_no) ON g.row_no = j.row_no
           LEFT JOIN (VALUES
-              ('code', '22P02', 'row has a code that is no region code', 'A region code is six digits (GB/T 2260).'),
+              ('code', '22P02', 'row has a code that is no region code', 'A region code is six digits (GB/T 2260), nine for a township, twelve for a village.'),
+              ('level', '22023', 'row has a level that its code has not',
+               'A township has a code of nine digits, a village one of twelve, and no other region has.'),
               ('twice', '23505', 'row has the code of an earlier row of the batch', 'The earlier row was taken.')
           ) AS w (fault, state, reason, detail) ON w.fault = j.fault
          WHERE j.fault IS NOT NULL

@@ -81,14 +81,15 @@ END
 $$;
 
 -- The way from the country to a region, by the digits of its code. Subjects that are said to be in a city or a province and no
--- further are a part of it like its counties are: "rest".
+-- further are a part of it like its counties are: "rest". Townships and villages are counted in their county: cells below it
+-- would mostly be too small to show.
 CREATE FUNCTION credit._region_path(region credit.region_code) RETURNS text[]
     LANGUAGE sql IMMUTABLE PARALLEL SAFE SET search_path = pg_catalog, pg_temp AS $$
     SELECT CASE WHEN region IS NULL THEN '{rest}'::text[]
                 WHEN p.code LIKE '%0000' THEN ARRAY[p.code, 'rest']
                 WHEN p.code LIKE '%00' THEN ARRAY[left(p.code, 2) || '0000', p.code, 'rest']
                 ELSE ARRAY[left(p.code, 2) || '0000', left(p.code, 4) || '00', p.code] END
-      FROM (SELECT region::text AS code) p
+      FROM (SELECT left(region::text, 6) AS code) p
 $$;
 
 -- What a path of regions is, for people.

@@ -7,8 +7,8 @@
  * little more than a copy, memcmp orders them, and a page can be read by eye.
  *
  * credit.resident_id is passed like int8: the 17 digits; the check character
- * follows from them.  credit.region_code is passed like int4: the six digits.
- * Comparison, sorting and hashing of both are the server's own for integers.
+ * follows from them.  credit.region_code is passed like int8: twelve digits, see
+ * region_kernel.h.  Comparison, sorting and hashing of both are the server's own for integers.
  */
 #ifndef PGCREDIT_IDENTITY_H
 #define PGCREDIT_IDENTITY_H
@@ -30,8 +30,8 @@ typedef struct PgcreditUscc
 #define PG_GETARG_RESIDENT_ID(n)	DatumGetResidentId(PG_GETARG_DATUM(n))
 #define PG_RETURN_RESIDENT_ID(x)	return ResidentIdGetDatum(x)
 
-#define DatumGetRegionCode(X)		DatumGetInt32(X)
-#define RegionCodeGetDatum(X)		Int32GetDatum(X)
+#define DatumGetRegionCode(X)		DatumGetInt64(X)
+#define RegionCodeGetDatum(X)		Int64GetDatum(X)
 #define PG_GETARG_REGION_CODE(n)	DatumGetRegionCode(PG_GETARG_DATUM(n))
 #define PG_RETURN_REGION_CODE(x)	return RegionCodeGetDatum(x)
 

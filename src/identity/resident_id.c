@@ -168,7 +168,8 @@ pgcredit_resident_id_check_character(PG_FUNCTION_ARGS)
 Datum
 pgcredit_region_of_resident_id(PG_FUNCTION_ARGS)
 {
-	PG_RETURN_REGION_CODE(pgcredit_resident_region(PG_GETARG_RESIDENT_ID(0)));
+	PG_RETURN_REGION_CODE(pgcredit_region_of_county(
+						  pgcredit_resident_region(PG_GETARG_RESIDENT_ID(0))));
 }
 
 /* credit.birth_date(credit.resident_id) returns date. */

@@ -194,7 +194,8 @@ pgcredit_uscc_check_character_sql(PG_FUNCTION_ARGS)
 Datum
 pgcredit_region_of_uscc(PG_FUNCTION_ARGS)
 {
-	PG_RETURN_REGION_CODE(pgcredit_uscc_region(PG_GETARG_USCC_P(0)->code));
+	PG_RETURN_REGION_CODE(pgcredit_region_of_county(
+						  pgcredit_uscc_region(PG_GETARG_USCC_P(0)->code)));
 }
 
 /*

@@ -24,6 +24,7 @@
 #include "utils/rel.h"
 
 #include "core/core.h"
+#include "identity/identity.h"
 #include "target/measure.h"
 
 /* Memory that changes take before they are appended, and rows appended at once. */
@@ -35,8 +36,8 @@
 
 typedef struct CellKey
 {
+	int64		region;			/* first: no padding */
 	DateADT		month;
-	int32		region;
 	int32		institution;
 	int32		segment;		/* index of Changes.names */
 	int32		product;
@@ -239,7 +240,7 @@ fill(Changes *changes, const Source *source, const CellKey *key, int64 subject_i
 	memset(slot->tts_isnull, false, sizeof(bool) * DELTA_COLUMNS);
 	slot->tts_values[0] = Int32GetDatum(source->source_id);
 	slot->tts_values[1] = DateADTGetDatum(key->month);
-	slot->tts_values[2] = Int32GetDatum(key->region);
+	slot->tts_values[2] = RegionCodeGetDatum(key->region);
 	slot->tts_values[3] = Int32GetDatum(key->institution);
 	slot->tts_values[4] = PointerGetDatum(changes->names[key->segment]);
 	slot->tts_values[5] = PointerGetDatum(changes->names[key->product]);
@@ -398,7 +399,7 @@ pgcredit_changes_row(Changes *changes, TupleTableSlot *slot, int sign)
 	old = MemoryContextSwitchTo(changes->row);
 	read_numbers(changes, slot);
 	key.month = DatumGetDateADT(slot->tts_values[ledger->month - 1]);
-	key.region = DatumGetInt32(slot->tts_values[ledger->region - 1]);
+	key.region = DatumGetRegionCode(slot->tts_values[ledger->region - 1]);
 	key.institution = DatumGetInt32(slot->tts_values[ledger->institution - 1]);
 	key.segment = name_of(changes, slot, ledger->segment);
 	key.product = name_of(changes, slot, ledger->product);

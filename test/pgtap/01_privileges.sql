@@ -37,6 +37,7 @@ INSERT INTO expected SELECT trim(l), 'XXXXXXX' FROM string_to_table($$
     credit.organization_code(credit.uscc)
     credit.region_of(credit.resident_id)
     credit.region_of(credit.uscc)
+    credit.region_level(credit.region_code)
     credit.region_parent(credit.region_code)
     credit._region_above(credit.region_code,credit.region_code,boolean,credit.region_code)
     credit.resident_id_check_character(text)

@@ -12,6 +12,7 @@ SELECT count(*) FILTER (WHERE lpad(i::text, 6, '0')::credit.region_code::text = 
 
 SELECT '33028'::credit.region_code;
 SELECT '3302811'::credit.region_code;
+SELECT ''::credit.region_code;
 SELECT '33O281'::credit.region_code;
 SELECT '-30281'::credit.region_code;
 SELECT '33028市'::credit.region_code;
@@ -27,6 +28,32 @@ WITH RECURSIVE up AS (
 )
 SELECT * FROM up;
 SELECT credit.region_parent('330000') IS NULL AS province_has_none, credit.region_parent('000001') AS of_nowhere;
+
+-- townships of nine digits and villages of twelve; zeros at the end are the whole, the shortest form is printed
+SELECT '330281102'::credit.region_code AS township, '330281102201'::credit.region_code AS village,
+       '330281102000'::credit.region_code AS short_township, '330281000000'::credit.region_code AS short_county,
+       '330281000'::credit.region_code AS shorter, '000000000000'::credit.region_code AS zeros, '999999999999'::credit.region_code AS nines;
+SELECT '330281000000'::credit.region_code OPERATOR(credit.=) '330281' AS same,
+       credit._region_code_hash('330281000000') = credit._region_code_hash('330281') AS same_hash,
+       credit.region_of('330281199001010013'::credit.resident_id) OPERATOR(credit.=) '330281' AS same_of_a_number;
+SELECT credit.region_level(r), r FROM unnest('{330281102201,330281102,330281,330200,330000,330281000001,441900003,000000}'::credit.region_code[]) r;
+WITH RECURSIVE up AS (
+    SELECT '330281102201'::credit.region_code AS region
+    UNION ALL SELECT credit.region_parent(region) FROM up WHERE credit.region_parent(region) IS NOT NULL
+)
+SELECT * FROM up;
+SELECT credit.region_parent('330281000001') AS no_township, credit.region_parent('441900003') AS no_county;
+-- a region comes right before what lies in it
+SELECT string_agg(r::text, ' ' ORDER BY r USING OPERATOR(credit.<)) FROM unnest(
+    '{330282,330281102201,330281,330281103,330281102,330281102200,330200}'::credit.region_code[]) r;
+SELECT '3302811022'::credit.region_code;
+SELECT '33028110220１'::credit.region_code;
+SELECT '33028110２'::credit.region_code;
+SELECT '33028110220x'::credit.region_code;
+SELECT '330281市'::credit.region_code;
+SELECT '3302811022010'::credit.region_code;
+SELECT v, credit.is_valid_region_code(v)
+  FROM (VALUES ('330281102'), ('330281102201'), ('3302811022'), ('33028110220x'), ('330281市'), ('3302811022010'), ('330 81102201')) AS t(v);
 
 -- casts
 CREATE TEMP TABLE region_cast (t text, c credit.region_code);

@@ -77,5 +77,16 @@ SELECT code, name_zh, level, parent, retired, valid_to, successor, modified_at I
 SELECT received, inserted, updated, unchanged, refused FROM credit.load_regions(rows => '[
     {"code": "330000", "name_zh": "浙江", "level": "province"},
     {"code": "990100", "name_zh": "试验市", "level": "city", "parent": "990000"}]');
+-- townships and villages
+SELECT received, inserted, updated, unchanged, refused FROM credit.load_regions(rows => '[
+    {"code": "990103101", "name_zh": "某镇", "level": "township", "parent": "990103"},
+    {"code": "990103101201", "name_zh": "某村", "level": "village", "parent": "990103101"},
+    {"code": "990103101202", "name_zh": "错", "level": "township"},
+    {"code": "990103102", "name_zh": "错", "level": "county"},
+    {"code": "990103103000", "name_zh": "另镇", "level": "township"},
+    {"code": "990103103", "name_zh": "又一", "level": "hamlet"}]');
+SELECT code, level, parent FROM credit.region WHERE code::text LIKE '990103%' ORDER BY 1;
+SELECT f.row_no, f.sqlstate, f.reason FROM credit.batch b JOIN credit.refused_row f USING (batch_id)
+ WHERE b.content = 'region' AND b.received = 6 ORDER BY 1;
 SELECT f.row_no, f.sqlstate, f.reason FROM credit.batch b JOIN credit.refused_row f USING (batch_id) WHERE b.content = 'region' AND b.received = 8 ORDER BY 1;
 ROLLBACK;
