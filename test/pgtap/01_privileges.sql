@@ -666,6 +666,68 @@ INSERT INTO expected VALUES
     ('table credit.grade_terms',            '.r..rrr'),
     ('view credit.stat_progress_rating',    '.r....r');
 
+-- Rating packs, groups, villages, approval by group.
+INSERT INTO expected SELECT trim(l), '.X.....' FROM string_to_table($$
+    credit.adopt_rating_pack(text,jsonb,text)
+    credit.check_rating_pack(jsonb)
+    credit.confirm_village_session(bigint)
+    credit.create_rating_pack(jsonb)
+    credit.explain_group(bigint)
+    credit.explain_index(bigint)
+    credit.explain_limit(bigint)
+    credit.rate_group(text,credit.region_code,date)
+    credit.rate_household(bigint,date,text)
+    credit.rate_index(bigint,date,text)
+    credit.recognised_grade(text,bigint,date)
+    credit.set_approval(text,text[])
+    credit.white_list(text,credit.region_code,date)
+$$, E'\n') l WHERE trim(l) <> '';
+INSERT INTO expected VALUES
+    ('credit.rating_parameters(text)', '.X..XXX'),
+    ('credit.group_grade_of(text,credit.region_code,date)', '.X..XX.'),
+    ('credit.approval_by_group(text,text,date,date,text,numeric)', '.X...X.'),
+    ('credit.open_village_session(text,credit.region_code,date,jsonb)', '.XX....'),
+    ('credit.enter_village_result(bigint,bigint,numeric,numeric,text[])', '.XX....'),
+    ('credit.discard_village_session(bigint)', '.XX....');
+INSERT INTO expected SELECT trim(l), '.......' FROM string_to_table($$
+    credit._adopted(text,text[])
+    credit._adoption_guard()
+    credit._approval_group(text,text,text,bigint,timestamp with time zone)
+    credit._approval_key(text)
+    credit._bands_problem(jsonb,text[])
+    credit._day_end(date)
+    credit._erase_household()
+    credit._group_guard()
+    credit._member_grades(credit.region_code,credit.rating_adoption,date)
+    credit._method_parameters(text)
+    credit._open_session(bigint)
+    credit._parameter_problem(credit.rating_pack,text,jsonb)
+    credit._parameter_problems(credit.rating_pack,jsonb)
+    credit._rating_day(date)
+    credit._rating_pack(text)
+    credit._share(jsonb,numeric)
+    credit._share_text(numeric)
+    credit._source_indicator(text,text,jsonb)
+    credit._source_problem(text,jsonb)
+    credit._source_values(credit.rating_adoption,bigint,date)
+    credit._texts(jsonb)
+    credit._village_guard()
+    sequence credit.group_grade_grade_id_seq
+    sequence credit.household_limit_limit_id_seq
+    sequence credit.index_value_index_id_seq
+    sequence credit.rating_adoption_adoption_id_seq
+    sequence credit.village_session_session_id_seq
+$$, E'\n') l WHERE trim(l) <> '';
+INSERT INTO expected VALUES
+    ('table credit.rating_pack',            '.r..rrr'),
+    ('table credit.rating_adoption',        '.r..rrr'),
+    ('table credit.approval_rule',          '.r...rr'),
+    ('table credit.group_grade',            '.r.....'),
+    ('table credit.village_session',        '.r.....'),
+    ('table credit.village_result',         '.r.....'),
+    ('table credit.household_limit',        '.r.....'),
+    ('table credit.index_value',            '.r.....');
+
 -- The subject itself: who signs for it, what it sees and does; why an access is granted.
 INSERT INTO expected SELECT trim(l), '.......X' FROM string_to_table($$
     credit.as_subject(text)
