@@ -292,8 +292,10 @@ BEGIN
     SELECT '$'::text, v.problem FROM (VALUES
         (CASE WHEN p.pack_id IS NULL OR p.title_zh IS NULL OR p.title_en IS NULL OR p.method IS NULL
               THEN 'pack_id, title_zh, title_en and method are required' END),
-        (CASE WHEN EXISTS (SELECT FROM credit.rating_pack x WHERE x.pack_id = p.pack_id)
-              THEN format('rating pack "%s" exists already', p.pack_id) END),
+        -- their indicators would have one name
+        ((SELECT format('rating pack "%s" exists already', min(x.pack_id)) FROM credit.rating_pack x
+           WHERE regexp_replace(lower(x.pack_id), '[^a-z0-9]', '_', 'g') = regexp_replace(lower(p.pack_id), '[^a-z0-9]', '_', 'g')
+          HAVING count(*) > 0)),
         (CASE WHEN p.method NOT IN ('scorecard', 'rollup', 'balance_sheet', 'index', 'recognised', 'conditions')
               THEN format('unknown method "%s"', p.method) END),
         (CASE WHEN (p.method = 'rollup') <> COALESCE(p.level IN ('village', 'township', 'county'), false) OR (p.method <> 'rollup' AND p.level IS NOT NULL)

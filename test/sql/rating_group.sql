@@ -54,6 +54,7 @@ SELECT * FROM credit.check_rating_pack('{"pack_id": "x", "title_zh": "x", "title
     "parameters": {"weights": {"a": 1}, "least_graded": 1}}');
 SELECT * FROM credit.check_rating_pack('{"pack_id": "x", "title_zh": "x", "title_en": "x", "method": "recognised", "scale": ["a"], "sources": {"b": {"category": "park_rating", "field": "stars"}}}');
 SELECT * FROM credit.check_rating_pack('{"pack_id": "x", "title_zh": "x", "title_en": "x", "method": "conditions", "parameters": {"count": 0.5}}');
+SELECT * FROM credit.check_rating_pack('{"pack_id": "r_15", "title_zh": "x", "title_en": "x", "method": "recognised", "scale": ["1"], "sources": {"grade": {"category": "tax_payment", "field": "tax_type"}}}');
 SELECT * FROM credit.check_rating_pack('{"pack_id": {}, "title_zh": [], "title_en": "x", "method": "index", "sources": {}}');
 SET LOCAL ROLE rg_operator;
 SELECT pg_temp.fails($$SELECT credit.create_rating_pack('{"pack_id": "x y", "title_zh": "x", "title_en": "x", "method": "scorecard"}')$$) LIKE 'PC430%' AS badly_named;
@@ -78,6 +79,7 @@ SELECT pg_temp.fails($$SELECT credit.adopt_rating_pack(NULL, '{}', 'x')$$);
 SELECT pg_temp.fails($$SELECT credit.adopt_rating_pack('R-13', '{"weights": {"ability": 0.5, "output": 0.3, "integration": 0.21}}', 'try')$$);
 SELECT pg_temp.fails($$SELECT credit.adopt_rating_pack('R-13', '{"weights": {"ability": 1.5, "output": -0.5, "integration": 0}}', 'try')$$);
 SELECT pg_temp.fails($$SELECT credit.adopt_rating_pack('R-13', '{"weights": {"ability": 1}}', 'try')$$);
+SELECT pg_temp.fails(format($$SELECT credit.adopt_rating_pack('R-13', jsonb_build_object('weights', %L::jsonb), 'try')$$, w)) FROM unnest(ARRAY['1', '[]', 'null', '"x"', '{}']) w;
 SELECT pg_temp.fails($$SELECT credit.adopt_rating_pack('R-13', '{"weights": {"ability": "1", "output": 0, "integration": 0}}', 'try')$$);
 SELECT pg_temp.fails($$SELECT credit.adopt_rating_pack('R-10', '{"base_share": 1.1, "income_multiple": 0, "character_low": "x", "character_high": 1e400, "odd": 1}', 'try')$$);
 SELECT pg_temp.fails($$SELECT credit.adopt_rating_pack('R-10', '{"base_share": 0.3, "income_multiple": 2, "character_low": 1.2, "character_high": 0.8}', 'try')$$);
