@@ -5,10 +5,30 @@
 #include "rating/expression_kernel.h"
 
 #include <math.h>
+#include <stdarg.h>
 #include <stddef.h>
+#include <stdio.h>
 #include <string.h>
 
 static const char *const type_names[] = {"number", "text", "boolean", "date"};
+
+/*
+ * Put a mistake into error, unless there is an earlier one; always false.
+ */
+bool
+pgcredit_expr_fail(PgcreditExprError *error, int pos, const char *hint, const char *format,...)
+{
+	va_list		args;
+
+	if (error->message[0] != '\0')
+		return false;
+	error->pos = pos;
+	error->hint = hint;
+	va_start(args, format);
+	vsnprintf(error->message, sizeof(error->message), format, args);
+	va_end(args);
+	return false;
+}
 
 /*
  * Round to an integer.

@@ -159,10 +159,10 @@ extern const char *pgcredit_expr_name(PgcreditExprOp op);
 extern const char *pgcredit_expr_pmml_name(PgcreditExprOp op);
 extern int	pgcredit_expr_precedence(PgcreditExprOp op);
 extern bool pgcredit_expr_bare_name(const char *name, int len);
-extern bool pgcredit_expr_fail(PgcreditExprError *error, int pos, const char *hint,
-							   const char *format,...) PGCREDIT_LIKE_PRINTF(4, 5);
 
 /* expression_kernel.c */
+extern bool pgcredit_expr_fail(PgcreditExprError *error, int pos, const char *hint,
+							   const char *format,...) PGCREDIT_LIKE_PRINTF(4, 5);
 extern bool pgcredit_expr_check(PgcreditExprTree *tree, const PgcreditExprField *fields,
 								int nfields, PgcreditExprType wanted,
 								PgcreditExprError *error);

@@ -13,8 +13,6 @@
 #include "rating/expression_kernel.h"
 
 #include <math.h>
-#include <stdarg.h>
-#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -72,24 +70,6 @@ int
 pgcredit_expr_precedence(PgcreditExprOp op)
 {
 	return operators[op].precedence == 0 ? 7 : operators[op].precedence;
-}
-
-/*
- * Put a mistake into error, unless there is an earlier one; always false.
- */
-bool
-pgcredit_expr_fail(PgcreditExprError *error, int pos, const char *hint, const char *format,...)
-{
-	va_list		args;
-
-	if (error->message[0] != '\0')
-		return false;
-	error->pos = pos;
-	error->hint = hint;
-	va_start(args, format);
-	vsnprintf(error->message, sizeof(error->message), format, args);
-	va_end(args);
-	return false;
 }
 
 static int
