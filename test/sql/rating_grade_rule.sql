@@ -71,7 +71,7 @@ SELECT f.n, t.grade, t.credit_limit, t.annual_rate FROM firm f, LATERAL credit.t
 
 -- fixed with the version, as all its parts are
 SELECT pg_temp.fails(q) AS answer FROM unnest(ARRAY['UPDATE credit.grade_rule SET grade = ''AAA''', 'DELETE FROM credit.outside_grade', 'TRUNCATE credit.model_field', 'UPDATE credit.model SET conventions = ''{}'' WHERE name = ''rules''',
-    'INSERT INTO credit.grade_rule SELECT model_id, ''cap'', 9, ''court > 0'', ''B'' FROM credit.model WHERE name = ''rules''', 'INSERT INTO credit.grade_rule (model_id, kind, ordinal, condition, grade) VALUES (1, ''floor'', 1, '''', '''')']) q;
+    'INSERT INTO credit.grade_rule SELECT model_id, ''cap'', 9, ''court > 0'', ''B'' FROM credit.model WHERE name = ''rules''', 'INSERT INTO credit.grade_rule (model_id, kind, ordinal, condition, grade) VALUES (-1, ''floor'', 1, '''', '''')']) q;
 -- what is refused, and where
 SELECT n, pg_temp.fails(format('SELECT credit.create_model(%L)', pg_temp.definition('bad', e))) AS answer FROM (VALUES
     (1, '{"caps": [{"when": "court > 1", "grade": "N"}]}'::jsonb), (2, '{"caps": [{"when": "court > 1", "grade": "C"}]}'), (3, '{"overrides": [{"when": "court > 1", "grade": "C"}]}'), (4, '{"caps": [{"when": "court", "grade": "A"}]}'),
