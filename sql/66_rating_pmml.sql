@@ -445,20 +445,26 @@ $$;
 
 -- Columns that expressions and conditions read and characteristics do not, in the order of the schema.
 CREATE FUNCTION credit._pmml_extra_fields(card jsonb, characteristics jsonb, own jsonb, fields jsonb) RETURNS jsonb
-LANGUAGE sql IMMUTABLE SET search_path = pg_catalog, pg_temp AS $$
-    WITH expression AS (
-        SELECT a ->> 'expression' AS e FROM jsonb_array_elements(characteristics) c, jsonb_array_elements(c -> 'attributes') a
-         UNION ALL
-        SELECT r ->> 'when' FROM (VALUES ('overrides'), ('caps')) k(key),
-               jsonb_array_elements(CASE jsonb_typeof(own -> key) WHEN 'array' THEN own -> key END) r
-    ), wanted AS (
-        SELECT f #>> '{}' AS name FROM expression, jsonb_path_query(credit._expression_tree(e), '$.**.field') f
-        EXCEPT
-        SELECT c ->> 'field' FROM jsonb_array_elements(characteristics) c
-    )
-    SELECT jsonb_agg(jsonb_build_object('name', w.name, 'data_type', fields -> w.name -> 'data_type') ORDER BY x.n)
-      FROM jsonb_path_query(card, '$.children[*] ? (@.tag == "MiningSchema").children[*].at.name') WITH ORDINALITY x(m, n)
-      JOIN wanted w ON w.name = m #>> '{}' AND fields ? w.name
+LANGUAGE plpgsql IMMUTABLE SET search_path = pg_catalog, pg_temp AS $$
+DECLARE
+    -- one statement each: joined, they look so dear to the planner that it compiles them
+    expressions CONSTANT jsonb := coalesce(jsonb_path_query_array(characteristics, '$[*].attributes[*].expression'), '[]')
+        || jsonb_path_query_array(own, '$.overrides[*].when') || jsonb_path_query_array(own, '$.caps[*].when');
+    read_names jsonb := '[]';
+    extra jsonb := '[]';
+    name text;
+    written text;
+BEGIN
+    FOR written IN SELECT jsonb_array_elements_text(expressions) LOOP
+        read_names := read_names || jsonb_path_query_array(credit._expression_tree(written), '$.**.field');
+    END LOOP;
+    FOR name IN SELECT jsonb_array_elements_text(jsonb_path_query_array(card, '$.children[*] ? (@.tag == "MiningSchema").children[*].at.name')) LOOP
+        IF read_names ? name AND fields ? name AND NOT jsonb_path_query_array(characteristics, '$[*].field') ? name THEN
+            extra := extra || jsonb_build_object('name', name, 'data_type', fields -> name -> 'data_type');
+        END IF;
+    END LOOP;
+    RETURN nullif(extra, '[]');
+END
 $$;
 
 CREATE FUNCTION credit._pmml_definition(document text) RETURNS jsonb
