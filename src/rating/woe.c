@@ -216,7 +216,7 @@ pgcredit_woe_final(PG_FUNCTION_ARGS)
 static double *
 numbers_of(ArrayType *array, int *n)
 {
-	if (ARR_NDIM(array) > 1 || array_contains_nulls(array))
+	if (ARR_NDIM(array) > 1 || (ARR_HASNULL(array) && array_contains_nulls(array)))
 		ereport(ERROR,
 				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
 				 errmsg("counts are not a one-dimensional array without nulls")));
@@ -291,21 +291,18 @@ pgcredit_woe_at(PG_FUNCTION_ARGS)
 	double	   *highs = numbers_of(PG_GETARG_ARRAYTYPE_P(1), &n);
 	bool		closed_open = PG_GETARG_BOOL(2);
 	double	   *woe = numbers_of(PG_GETARG_ARRAYTYPE_P(3), &m);
-	int			lo = 0;
-	int			hi = n;
+	int			bin = 0;
 
 	if (m != n + 1)
 		ereport(ERROR,
 				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
 				 errmsg("bounds and weights do not belong together")));
-	while (lo < hi)
-	{
-		int			mid = (lo + hi) / 2;
-
-		if (closed_open ? value < highs[mid] : value <= highs[mid])
-			hi = mid;
-		else
-			lo = mid + 1;
-	}
-	PG_RETURN_FLOAT8(woe[lo]);
+	/* a sum of comparisons: values come in no order, so a search would guess wrong half the time */
+	if (closed_open)
+		for (int i = 0; i < n; i++)
+			bin += value >= highs[i];
+	else
+		for (int i = 0; i < n; i++)
+			bin += value > highs[i];
+	PG_RETURN_FLOAT8(woe[bin]);
 }
