@@ -538,7 +538,7 @@ DECLARE
 BEGIN
     types := '{}';
     bins := '{}';
-    PERFORM credit._fit_options(options, '{bins,fields,weight,selection,min_iv,p_enter,p_remove,max_iterations,pdo,score,odds,digits,unseen}');
+    PERFORM credit._fit_options(options, '{bins,fields,weight,selection,min_iv,p_enter,p_remove,max_iterations,pdo,score,odds,digits,unseen,submit}');
     IF selection NOT IN ('none', 'forward', 'backward', 'both') OR NOT coalesce((options ->> 'digits')::integer, 0) BETWEEN 0 AND 6
        OR NOT (coalesce((options ->> 'pdo')::float8, 20) > 0 AND p_enter <= p_remove)
        OR coalesce((options ->> 'odds')::float8, 50) <= 0 OR coalesce(options ->> 'unseen', 'refuse') NOT IN ('refuse', 'worst')
@@ -645,6 +645,9 @@ BEGIN
     SELECT m.model_id, sample, outcome, fields, options, bins, fit, steps, credit.calling_role()::text
       FROM credit.model m WHERE m.name = _keep_fit.name AND m.version = version
     RETURNING f.fit_id INTO fit_id;
+    IF (options ->> 'submit')::boolean THEN
+        PERFORM credit.submit_model(name, version);
+    END IF;
 END
 $$;
 

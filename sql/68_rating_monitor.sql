@@ -22,7 +22,7 @@ SELECT pg_catalog.pg_extension_config_dump('credit.monitor_run', '');
 SELECT pg_catalog.pg_extension_config_dump('credit.monitor_run_run_id_seq', '');
 SELECT credit._audit_table('credit.monitor_run');
 
-CREATE VIEW credit.monitor_figure AS
+CREATE VIEW credit.monitor_figure WITH (security_barrier) AS
 SELECT r.run_id, f.place, x.*
   FROM credit.monitor_run r, jsonb_array_elements(r.figures) WITH ORDINALITY f(figure, place),
        jsonb_to_record(f.figure) AS x(measure text, item text, base float8, current float8, value float8, low float8, high float8, light text);
@@ -165,7 +165,7 @@ BEGIN
                                                       AND o.observed_on < r.rated_on + $6', outcomes) END)
        INTO cases
       USING model_id, period_from, period_to, base_from, base_to, make_interval(months => coalesce((options ->> 'window_months')::integer, 12)),
-            coalesce((options ->> 'observed_until')::date, credit._today()), coalesce(options ->> 'unobserved', 'drop') = 'good',
+            coalesce((options ->> 'observed_until')::date, (now() AT TIME ZONE 'Asia/Shanghai')::date), coalesce(options ->> 'unobserved', 'drop') = 'good',
             CASE WHEN scale IS NOT NULL THEN coalesce((scale ->> 'score')::float8, 600) END, coalesce((scale ->> 'odds')::float8, 50),
             coalesce((scale ->> 'pdo')::float8, 20);
     RETURN cases;
@@ -260,10 +260,10 @@ BEGIN
       LEFT JOIN credit._wilson(g.bad, g.n) w ON true
       LEFT JOIN credit.grade_band b ON b.model_id = _monitor_performance.model_id AND b.grade = g.grade
      ORDER BY b.grade IS NULL, b.high DESC NULLS FIRST, b.low DESC NULLS LAST, g.grade COLLATE "C" NULLS LAST;
-    -- base is what the period's scores say, current what came; the light is for the larger one
+    -- base is what the period's scores say, current what came
     RETURN QUERY
     SELECT 'calibration', coalesce(g.grade, '(none)'), g.expected, g.observed, g.observed - g.expected, w.low, w.high,
-           credit._monitor_light(thresholds, 'calibration', abs(g.observed - g.expected))
+           CASE WHEN g.n >= least_cases THEN credit._monitor_light(thresholds, 'calibration', abs(g.observed - g.expected)) END
       FROM (SELECT c.grade, avg(c.probability) AS expected, avg(c.bad::integer)::float8 AS observed, (count(*) FILTER (WHERE c.bad))::float8 AS bad, count(*)::float8 AS n
               FROM unnest(cases) c WHERE c.current AND c.bad IS NOT NULL AND c.probability IS NOT NULL GROUP BY c.grade) g
       LEFT JOIN credit.grade_band b ON b.model_id = _monitor_performance.model_id AND b.grade = g.grade,
@@ -339,4 +339,4 @@ GRANT EXECUTE ON FUNCTION credit._monitor_ratings(bigint, date, date), credit._m
     credit._monitor_population(bigint, credit._monitor_case[], jsonb), credit._monitor_performance(bigint, credit._monitor_case[], jsonb),
     credit.monitor(text, date, date, date, date, regclass, jsonb),
     credit._keep_monitor(bigint, date, date, date, date, text, jsonb, jsonb),
-    credit.keep_monitor(text, date, date, date, date, regclass, jsonb), credit._today() TO credit_operator;
+    credit.keep_monitor(text, date, date, date, date, regclass, jsonb) TO credit_operator;
