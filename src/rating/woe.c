@@ -220,7 +220,8 @@ numbers_of(ArrayType *array, int *n)
 		ereport(ERROR,
 				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
 				 errmsg("counts are not a one-dimensional array without nulls")));
-	*n = ArrayGetNItems(ARR_NDIM(array), ARR_DIMS(array));
+	/* not ArrayGetNItems, which shows where this is called for each value of a scan */
+	*n = ARR_NDIM(array) == 0 ? 0 : ARR_DIMS(array)[0];
 	return (double *) ARR_DATA_PTR(array);
 }
 
