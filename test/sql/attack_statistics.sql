@@ -121,8 +121,8 @@ SELECT outcome('SELECT 1 / 0 FROM credit.record');
 MOVE 1 FROM half;
 ROLLBACK TO s;
 SELECT fetched_now() - :before AS counted;
-COMMIT;
 SELECT count(*) > 0 AS uses_of_the_index_are FROM pg_index i WHERE indrelid = 'credit.record'::regclass AND pg_stat_get_xact_numscans(i.indexrelid) > 0;
+COMMIT;
 -- nor does a serializable transaction lock row by row
 BEGIN ISOLATION LEVEL SERIALIZABLE;
 SELECT granted FROM credit.open_access(:s1, 'pre_loan', '{tax_payment}');
