@@ -36,7 +36,8 @@ for _ in $(seq "$rounds"); do
 	copied="$copied $(seconds_of "COPY fit_case TO '/dev/null'")"
 	windowed="$windowed $(seconds_of 'SELECT sum(good * (below + bad / 2.0)) / (max(goods) * max(bads))
 		FROM (SELECT good, bad, sum(bad) OVER (ORDER BY score) - bad AS below, sum(good) OVER () AS goods, sum(bad) OVER () AS bads
-		        FROM (SELECT score, count(*) FILTER (WHERE NOT bad) AS good, count(*) FILTER (WHERE bad) AS bad FROM rank_case GROUP BY score) g) w')"
+		        FROM (SELECT score, count(*) FILTER (WHERE NOT bad) AS good, count(*) FILTER (WHERE bad) AS bad
+		                FROM rank_case GROUP BY score) g) w')"
 	ranked="$ranked $(seconds_of 'SELECT credit.auc(score, bad) FROM rank_case')"
 done
 compare "auc of 10 x rows: window functions / credit.auc, s" "$windowed" "$ranked" ">= 5"

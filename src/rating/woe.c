@@ -69,7 +69,8 @@ parse_rules(Jsonb *options)
 		ereport(ERROR,
 				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
 				 errmsg("invalid option woe_sign, zero_cell_totals or zero_cell"),
-				 errhint("woe_sign is bad_over_good or good_over_bad, zero_cell_totals after or before, zero_cell refuse, zero or a positive count.")));
+				 errhint("woe_sign is bad_over_good or good_over_bad, zero_cell_totals after or before, "
+						 "zero_cell refuse, zero or a positive count.")));
 	return rules;
 }
 
