@@ -37,6 +37,19 @@ CREATE AGGREGATE credit.csi(attribute text, actual boolean, empty_attribute text
 COMMENT ON AGGREGATE credit.csi(text, boolean, text) IS
     'characteristic stability index, with a rule for empty attributes as credit.psi has (指标稳定性指数)';
 
+CREATE FUNCTION credit.model_psi(model text, relation regclass, bin name, actual name) RETURNS float8
+    LANGUAGE plpgsql STABLE SET search_path = pg_catalog, pg_temp AS $$
+DECLARE
+    answer float8;
+BEGIN
+    EXECUTE format('SELECT credit.psi(t.%I::text, t.%I, $1) FROM %s t', bin, actual, relation)
+       INTO answer USING credit.model_conventions(model) ->> 'psi_empty_bin';
+    RETURN answer;
+END
+$$;
+COMMENT ON FUNCTION credit.model_psi(text, regclass, name, name) IS
+    'population stability index of a table''s bins, empty ones treated as the model says (按模型约定的群体稳定性指数)';
+
 -- Resampling with a seed. What is drawn depends on the seed and on the counts of each score, so neither the order of rows nor
 -- the plan changes a bit.
 CREATE FUNCTION credit._bootstrap_transition(internal, float8, boolean, bigint) RETURNS internal
@@ -169,7 +182,7 @@ REVOKE ALL ON FUNCTION credit._brier_final(internal), credit._auc_interval_final
     credit.gini_bootstrap(float8, boolean, bigint), credit.gini_bootstrap(float8, boolean, bigint, jsonb),
     credit.ks_bootstrap(float8, boolean, bigint), credit.ks_bootstrap(float8, boolean, bigint, jsonb),
     credit.psi_bootstrap(text, boolean, bigint), credit.psi_bootstrap(text, boolean, bigint, jsonb),
-    credit.csi(text, boolean), credit.csi(text, boolean, text) FROM PUBLIC;
+    credit.model_psi(text, regclass, name, name), credit.csi(text, boolean), credit.csi(text, boolean, text) FROM PUBLIC;
 GRANT EXECUTE ON FUNCTION credit._chi_square_tail(float8, integer), credit.brier(float8, boolean), credit.auc_interval(float8, boolean),
     credit.gains(regclass, name, name, integer), credit.calibration(regclass, name, name, integer),
     credit.hosmer_lemeshow(regclass, name, name, integer),
@@ -177,4 +190,4 @@ GRANT EXECUTE ON FUNCTION credit._chi_square_tail(float8, integer), credit.brier
     credit.gini_bootstrap(float8, boolean, bigint), credit.gini_bootstrap(float8, boolean, bigint, jsonb),
     credit.ks_bootstrap(float8, boolean, bigint), credit.ks_bootstrap(float8, boolean, bigint, jsonb),
     credit.psi_bootstrap(text, boolean, bigint), credit.psi_bootstrap(text, boolean, bigint, jsonb),
-    credit.csi(text, boolean), credit.csi(text, boolean, text) TO credit_operator, credit_analyst, credit_institution, credit_auditor;
+    credit.model_psi(text, regclass, name, name), credit.csi(text, boolean), credit.csi(text, boolean, text) TO credit_operator, credit_analyst, credit_institution, credit_auditor;
