@@ -36,6 +36,9 @@ $(error PGXS is missing: install postgresql-server-dev-NN (Debian) or your distr
 endif
 include $(PGXS)
 
+# Sums of products over many columns.
+src/rating/fit_kernel.o: CFLAGS += $(CFLAGS_VECTORIZE)
+
 # PGXS tracks no header dependencies.
 $(OBJS) $(VERIFY_OBJS) $(VERIFY_KERNEL): $(wildcard src/*.h src/*/*.h)
 

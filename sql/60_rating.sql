@@ -916,11 +916,11 @@ CREATE FUNCTION credit._psi_transition(internal, integer, boolean) RETURNS inter
 CREATE FUNCTION credit._psi_transition(internal, integer, boolean, text) RETURNS internal
     AS 'MODULE_PATHNAME', 'pgcredit_psi_transition_int' LANGUAGE C IMMUTABLE PARALLEL SAFE;
 CREATE FUNCTION credit._psi_combine(internal, internal) RETURNS internal
-    AS 'MODULE_PATHNAME', 'pgcredit_psi_combine' LANGUAGE C IMMUTABLE PARALLEL SAFE;
+    AS 'MODULE_PATHNAME', 'pgcredit_bins_combine' LANGUAGE C IMMUTABLE PARALLEL SAFE;
 CREATE FUNCTION credit._psi_serialize(internal) RETURNS bytea
-    AS 'MODULE_PATHNAME', 'pgcredit_psi_serialize' LANGUAGE C IMMUTABLE STRICT PARALLEL SAFE;
+    AS 'MODULE_PATHNAME', 'pgcredit_bins_serialize' LANGUAGE C IMMUTABLE STRICT PARALLEL SAFE;
 CREATE FUNCTION credit._psi_deserialize(bytea, internal) RETURNS internal
-    AS 'MODULE_PATHNAME', 'pgcredit_psi_deserialize' LANGUAGE C IMMUTABLE STRICT PARALLEL SAFE;
+    AS 'MODULE_PATHNAME', 'pgcredit_bins_deserialize' LANGUAGE C IMMUTABLE STRICT PARALLEL SAFE;
 CREATE FUNCTION credit._psi_final(internal) RETURNS float8
     AS 'MODULE_PATHNAME', 'pgcredit_psi_final' LANGUAGE C IMMUTABLE PARALLEL SAFE;
 

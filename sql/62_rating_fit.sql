@@ -23,53 +23,96 @@ $$;
 
 -- WOE and IV of counts.  The rule for a bin without good or without bad cases is one on which tools differ.
 CREATE FUNCTION credit._woe(good float8[], bad float8[], options jsonb, OUT woe float8[], OUT iv float8[]) RETURNS record
-    LANGUAGE plpgsql IMMUTABLE PARALLEL SAFE SET search_path = pg_catalog, pg_temp AS $$
-DECLARE
-    rule text := coalesce(options ->> 'zero_cell', 'refuse');
-    sign float8 := CASE coalesce(options ->> 'woe_sign', 'bad_over_good') WHEN 'bad_over_good' THEN 1 WHEN 'good_over_bad' THEN -1 END;
-    after boolean := CASE coalesce(options ->> 'zero_cell_totals', 'after') WHEN 'after' THEN true WHEN 'before' THEN false END;
-    fill float8;
-    goods float8 := (SELECT sum(v) FROM unnest(good) v);
-    bads float8 := (SELECT sum(v) FROM unnest(bad) v);
-    g float8;
-    b float8;
-BEGIN
-    IF sign IS NULL OR after IS NULL OR rule !~ '^(refuse|zero|[0-9]+(\.[0-9]+)?)$' OR rule ~ '^[0.]+$' THEN
-        RAISE EXCEPTION 'invalid option woe_sign, zero_cell_totals or zero_cell' USING ERRCODE = 'invalid_parameter_value',
-            HINT = 'woe_sign is bad_over_good or good_over_bad, zero_cell_totals after or before, zero_cell refuse, zero or a positive count.';
-    END IF;
-    IF coalesce(goods, 0) = 0 OR coalesce(bads, 0) = 0 THEN
-        RAISE EXCEPTION 'the sample has one class only' USING ERRCODE = 'PC413';
-    END IF;
-    IF rule NOT IN ('refuse', 'zero') THEN
-        fill := rule::float8;
-        IF after THEN
-            goods := (SELECT sum(CASE v WHEN 0 THEN fill ELSE v END) FROM unnest(good) v);
-            bads := (SELECT sum(CASE v WHEN 0 THEN fill ELSE v END) FROM unnest(bad) v);
-        END IF;
-    END IF;
-    FOR i IN 1 .. cardinality(good) LOOP
-        g := good[i];
-        b := bad[i];
-        IF g = 0 OR b = 0 THEN
-            IF rule = 'refuse' THEN
-                RAISE EXCEPTION 'bin % has % good and % bad cases', i, g, b USING ERRCODE = 'division_by_zero',
-                    DETAIL = 'Its weight of evidence is infinite, and tools differ in what they put instead.',
-                    HINT = 'Give the option zero_cell: zero, or the count to put in place of 0, such as 0.99.';
-            END IF;
-            g := CASE g WHEN 0 THEN fill ELSE g END;
-            b := CASE b WHEN 0 THEN fill ELSE b END;
-        END IF;
-        IF g IS NULL OR b IS NULL THEN
-            woe[i] := 0;
-            iv[i] := 0;
-        ELSE
-            woe[i] := sign * ln((b / bads) / (g / goods));
-            iv[i] := (b / bads - g / goods) * ln((b / bads) / (g / goods));
-        END IF;
-    END LOOP;
-END
-$$;
+    AS 'MODULE_PATHNAME', 'pgcredit_woe_arrays' LANGUAGE C IMMUTABLE STRICT PARALLEL SAFE;
+
+-- The same as aggregates over rows that are binned already; the state is that of credit.psi.
+CREATE TYPE credit.bin_evidence AS (bin text, good_count bigint, bad_count bigint, share float8, woe float8, iv float8);
+COMMENT ON TYPE credit.bin_evidence IS 'a bin with its counts, weight of evidence and part of the information value (分箱证据)';
+
+CREATE FUNCTION credit._woe_transition(internal, text, boolean) RETURNS internal
+    AS 'MODULE_PATHNAME', 'pgcredit_woe_transition' LANGUAGE C IMMUTABLE PARALLEL SAFE;
+CREATE FUNCTION credit._woe_transition(internal, text, boolean, jsonb) RETURNS internal
+    AS 'MODULE_PATHNAME', 'pgcredit_woe_transition' LANGUAGE C IMMUTABLE PARALLEL SAFE;
+CREATE FUNCTION credit._woe_transition(internal, integer, boolean) RETURNS internal
+    AS 'MODULE_PATHNAME', 'pgcredit_woe_transition_int' LANGUAGE C IMMUTABLE PARALLEL SAFE;
+CREATE FUNCTION credit._woe_transition(internal, integer, boolean, jsonb) RETURNS internal
+    AS 'MODULE_PATHNAME', 'pgcredit_woe_transition_int' LANGUAGE C IMMUTABLE PARALLEL SAFE;
+CREATE FUNCTION credit._iv_final(internal) RETURNS float8
+    AS 'MODULE_PATHNAME', 'pgcredit_iv_final' LANGUAGE C IMMUTABLE PARALLEL SAFE;
+CREATE FUNCTION credit._woe_final(internal) RETURNS credit.bin_evidence[]
+    AS 'MODULE_PATHNAME', 'pgcredit_woe_final' LANGUAGE C IMMUTABLE PARALLEL SAFE;
+
+CREATE AGGREGATE credit.iv_of(bin text, bad boolean) (
+    SFUNC = credit._woe_transition, STYPE = internal, FINALFUNC = credit._iv_final,
+    COMBINEFUNC = credit._psi_combine, SERIALFUNC = credit._psi_serialize, DESERIALFUNC = credit._psi_deserialize,
+    PARALLEL = SAFE);
+COMMENT ON AGGREGATE credit.iv_of(text, boolean) IS
+    'information value of rows that are binned already (信息值)';
+CREATE AGGREGATE credit.iv_of(bin text, bad boolean, options jsonb) (
+    SFUNC = credit._woe_transition, STYPE = internal, FINALFUNC = credit._iv_final,
+    COMBINEFUNC = credit._psi_combine, SERIALFUNC = credit._psi_serialize, DESERIALFUNC = credit._psi_deserialize,
+    PARALLEL = SAFE);
+COMMENT ON AGGREGATE credit.iv_of(text, boolean, jsonb) IS
+    'information value of rows that are binned already, with the conventions given (信息值)';
+CREATE AGGREGATE credit.iv_of(bin integer, bad boolean) (
+    SFUNC = credit._woe_transition, STYPE = internal, FINALFUNC = credit._iv_final,
+    COMBINEFUNC = credit._psi_combine, SERIALFUNC = credit._psi_serialize, DESERIALFUNC = credit._psi_deserialize,
+    PARALLEL = SAFE);
+COMMENT ON AGGREGATE credit.iv_of(integer, boolean) IS
+    'information value of rows that are binned already (信息值)';
+CREATE AGGREGATE credit.iv_of(bin integer, bad boolean, options jsonb) (
+    SFUNC = credit._woe_transition, STYPE = internal, FINALFUNC = credit._iv_final,
+    COMBINEFUNC = credit._psi_combine, SERIALFUNC = credit._psi_serialize, DESERIALFUNC = credit._psi_deserialize,
+    PARALLEL = SAFE);
+COMMENT ON AGGREGATE credit.iv_of(integer, boolean, jsonb) IS
+    'information value of rows that are binned already, with the conventions given (信息值)';
+CREATE AGGREGATE credit.woe_of(bin text, bad boolean) (
+    SFUNC = credit._woe_transition, STYPE = internal, FINALFUNC = credit._woe_final,
+    COMBINEFUNC = credit._psi_combine, SERIALFUNC = credit._psi_serialize, DESERIALFUNC = credit._psi_deserialize,
+    PARALLEL = SAFE);
+COMMENT ON AGGREGATE credit.woe_of(text, boolean) IS
+    'weight of evidence of each bin of rows that are binned already (证据权重)';
+CREATE AGGREGATE credit.woe_of(bin text, bad boolean, options jsonb) (
+    SFUNC = credit._woe_transition, STYPE = internal, FINALFUNC = credit._woe_final,
+    COMBINEFUNC = credit._psi_combine, SERIALFUNC = credit._psi_serialize, DESERIALFUNC = credit._psi_deserialize,
+    PARALLEL = SAFE);
+COMMENT ON AGGREGATE credit.woe_of(text, boolean, jsonb) IS
+    'weight of evidence of each bin of rows that are binned already, with the conventions given (证据权重)';
+CREATE AGGREGATE credit.woe_of(bin integer, bad boolean) (
+    SFUNC = credit._woe_transition, STYPE = internal, FINALFUNC = credit._woe_final,
+    COMBINEFUNC = credit._psi_combine, SERIALFUNC = credit._psi_serialize, DESERIALFUNC = credit._psi_deserialize,
+    PARALLEL = SAFE);
+COMMENT ON AGGREGATE credit.woe_of(integer, boolean) IS
+    'weight of evidence of each bin of rows that are binned already (证据权重)';
+CREATE AGGREGATE credit.woe_of(bin integer, bad boolean, options jsonb) (
+    SFUNC = credit._woe_transition, STYPE = internal, FINALFUNC = credit._woe_final,
+    COMBINEFUNC = credit._psi_combine, SERIALFUNC = credit._psi_serialize, DESERIALFUNC = credit._psi_deserialize,
+    PARALLEL = SAFE);
+COMMENT ON AGGREGATE credit.woe_of(integer, boolean, jsonb) IS
+    'weight of evidence of each bin of rows that are binned already, with the conventions given (证据权重)';
+
+-- Counts of a number column in quantiles (0: between breaks), for credit.woe_bins.
+CREATE FUNCTION credit._bin_counts_transition(internal, float8, boolean, integer, float8[], boolean) RETURNS internal
+    AS 'MODULE_PATHNAME', 'pgcredit_bin_counts_transition' LANGUAGE C IMMUTABLE PARALLEL SAFE;
+CREATE TYPE credit._bin_counts_row AS (atom integer[], low float8[], high float8[], good float8[], bad float8[]);
+CREATE FUNCTION credit._bin_counts_final(internal) RETURNS credit._bin_counts_row
+    AS 'MODULE_PATHNAME', 'pgcredit_bin_counts_final' LANGUAGE C IMMUTABLE PARALLEL SAFE;
+CREATE AGGREGATE credit._bin_counts(value float8, bad boolean, quantiles integer, breaks float8[], closed_open boolean) (
+    SFUNC = credit._bin_counts_transition, STYPE = internal, SSPACE = 1048576, FINALFUNC = credit._bin_counts_final,
+    COMBINEFUNC = credit._rank_combine, SERIALFUNC = credit._rank_serialize, DESERIALFUNC = credit._rank_deserialize,
+    PARALLEL = SAFE);
+
+-- A bound that parts two neighbouring values and, where there is one, has at most 15 digits: more cannot stand in the
+-- definition of a model. The cast to numeric rounds to 15.
+CREATE FUNCTION credit._bound(below float8, above float8, closed_open boolean) RETURNS float8
+    LANGUAGE sql IMMUTABLE STRICT PARALLEL SAFE SET search_path = pg_catalog, pg_temp
+BEGIN ATOMIC
+    SELECT coalesce((SELECT v FROM (VALUES (1, (CASE WHEN closed_open THEN above ELSE below END)::numeric::float8),
+                                           (2, (below / 2 + above / 2)::numeric::float8)) c(place, v)
+                      WHERE CASE WHEN closed_open THEN below < v AND v <= above ELSE below <= v AND v < above END
+                      ORDER BY place LIMIT 1),
+                    CASE WHEN closed_open THEN above ELSE below END);
+END;
 
 -- Join neighbouring atoms (in order) into bins with strictly monotone bad rates, each with at smallest the least share and
 -- both classes, so that the IV is the largest that such bins can have: best[i][j] is the most IV of the atoms up to j when
@@ -210,9 +253,13 @@ BEGIN
     -- missing and special values first: bins of their own, whatever the others are
     FOR fixed IN EXECUTE format('SELECT CASE WHEN v IS NOT NULL THEN v::text END AS v, count(*) FILTER (WHERE NOT b) AS g, count(*) FILTER (WHERE b) AS b
                                    FROM (SELECT %s AS v, t.%I AS b FROM %s t) x
-                                  WHERE b IS NOT NULL AND (v IS NULL OR v = ANY ($1::%s[])) GROUP BY v ORDER BY v IS NOT NULL, v',
-                                expression, bad, relation, CASE WHEN numeric_field THEN 'float8' ELSE 'text' END) USING special
+                                  WHERE b IS NOT NULL AND (v IS NULL OR v = ANY ($1::%s[])%s) GROUP BY v ORDER BY v IS NOT NULL, v',
+                                expression, bad, relation, CASE WHEN numeric_field THEN 'float8' ELSE 'text' END,
+                                CASE WHEN numeric_field THEN ' OR v = ''NaN''' END) USING special
     LOOP
+        IF numeric_field AND fixed.v = 'NaN' AND NOT 'NaN'::float8 = ANY (special::float8[]) THEN
+            RAISE EXCEPTION 'column "%" has NaN', field USING ERRCODE = 'PC413', HINT = 'Make it NULL in a view, or name it as special.';
+        END IF;
         IF fixed.v IS NULL THEN
             CONTINUE WHEN missing = 'drop';
             IF missing = 'refuse' THEN
@@ -224,19 +271,13 @@ BEGIN
                                                'good', fixed.g, 'bad', fixed.b);
     END LOOP;
     IF numeric_field THEN
-        EXECUTE format('
-            WITH c AS (SELECT v, count(*) FILTER (WHERE NOT b) AS g, count(*) FILTER (WHERE b) AS b
-                         FROM (SELECT %s AS v, t.%I AS b FROM %s t) x
-                        WHERE v IS NOT NULL AND b IS NOT NULL AND v <> ALL ($1) GROUP BY v),
-                 n AS (SELECT v, g, b, CASE WHEN $2 = ''breaks'' THEN (SELECT count(*) FROM unnest($3) k WHERE CASE $4 WHEN ''closedOpen'' THEN k <= v ELSE k < v END)
-                                            ELSE ceil(sum(g + b) OVER (ORDER BY v) * $5 / sum(g + b) OVER ()) END AS atom FROM c),
-                 a AS (SELECT atom, min(v) AS lo, max(v) AS hi, sum(g)::float8 AS g, sum(b)::float8 AS b FROM n GROUP BY atom)
-            SELECT array_agg(lo ORDER BY atom), array_agg(hi ORDER BY atom), array_agg(g ORDER BY atom), array_agg(b ORDER BY atom), array_agg(atom::integer ORDER BY atom)
-              FROM a', expression, bad, relation)
-           INTO lows, highs, goods, bads, ends
-          USING special::float8[], method, breaks, closing, CASE method WHEN 'monotone' THEN greatest(bins, 20) ELSE bins END;
-        IF highs[cardinality(highs)] = 'NaN' THEN
-            RAISE EXCEPTION 'column "%" has NaN', field USING ERRCODE = 'PC413', HINT = 'Make it NULL in a view, or name it as special.';
+        EXECUTE format('SELECT (x.c).* FROM (SELECT credit._bin_counts(%1$s, t.%2$I, $2, $3, $4) FILTER (WHERE %1$s <> ALL ($1)) AS c FROM %3$s t OFFSET 0) x',
+                       expression, bad, relation)
+           INTO ends, lows, highs, goods, bads
+          USING special::float8[], CASE method WHEN 'monotone' THEN greatest(bins, 20) WHEN 'quantile' THEN bins ELSE 0 END,
+                breaks, closing = 'closedOpen';
+        IF ends IS NULL THEN
+            RAISE EXCEPTION 'column "%" has no values to bin', field USING ERRCODE = 'PC413';
         END IF;
         IF method = 'breaks' THEN
             FOR i IN 0 .. cardinality(breaks) LOOP
@@ -249,8 +290,8 @@ BEGIN
             FOR i IN 1 .. cardinality(ends) LOOP
                 SELECT sum(goods[k]) AS g, sum(bads[k]) AS b INTO counted FROM generate_series(first, ends[i]) k;
                 result := result || jsonb_build_object('kind', 'interval',
-                    'low', CASE WHEN first > 1 THEN CASE closing WHEN 'closedOpen' THEN lows[first] ELSE highs[first - 1] END END,
-                    'high', CASE WHEN ends[i] < cardinality(goods) THEN CASE closing WHEN 'closedOpen' THEN lows[ends[i] + 1] ELSE highs[ends[i]] END END,
+                    'low', CASE WHEN first > 1 THEN credit._bound(highs[first - 1], lows[first], closing = 'closedOpen') END,
+                    'high', CASE WHEN ends[i] < cardinality(goods) THEN credit._bound(highs[ends[i]], lows[ends[i] + 1], closing = 'closedOpen') END,
                     'good', counted.g, 'bad', counted.b);
                 first := ends[i] + 1;
             END LOOP;
@@ -457,6 +498,7 @@ CREATE TABLE credit.fit (
     model_id bigint NOT NULL REFERENCES credit.model ON DELETE CASCADE,
     sample text NOT NULL,
     outcome text NOT NULL,
+    fields text[] NOT NULL,
     options jsonb NOT NULL,
     bins jsonb NOT NULL,
     fit jsonb NOT NULL,
@@ -465,43 +507,38 @@ CREATE TABLE credit.fit (
     fitted_at timestamptz NOT NULL DEFAULT now()
 );
 COMMENT ON TABLE credit.fit IS 'how the draft of a model was fitted: sample, options, bins, coefficients, steps of the selection (建模记录)';
+COMMENT ON COLUMN credit.fit.fields IS 'columns offered, in order';
 COMMENT ON COLUMN credit.fit.bins IS 'bins of each column offered, with counts, weight of evidence and IV, by column';
 COMMENT ON COLUMN credit.fit.fit IS 'what credit.fit_logistic returns for the columns kept; credit.fit_terms makes rows of it';
 SELECT pg_catalog.pg_extension_config_dump('credit.fit', '');
 SELECT pg_catalog.pg_extension_config_dump('credit.fit_fit_id_seq', '');
 SELECT credit._audit_table('credit.fit');
 
--- The only step of a fit that needs more rights than the caller has: a draft, which a second look must publish.
-CREATE FUNCTION credit._keep_fit(definition jsonb, sample text, outcome text, options jsonb, bins jsonb, fit jsonb, steps jsonb,
-        OUT fit_id bigint, OUT version integer) RETURNS record
-    LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
-#variable_conflict use_variable
-BEGIN
-    version := credit.create_model(definition);
-    INSERT INTO credit.fit AS f (model_id, sample, outcome, options, bins, fit, steps, fitted_by)
-    SELECT m.model_id, sample, outcome, options, bins, fit, steps, credit.calling_role()::text
-      FROM credit.model m WHERE m.name = definition ->> 'name' AND m.version = version
-    RETURNING f.fit_id INTO fit_id;
-END
-$$;
+-- The weight that a number's interval has, in place of a CASE of as many comparisons.
+CREATE FUNCTION credit._woe_at(value float8, highs float8[], closed_open boolean, woe float8[]) RETURNS float8
+    AS 'MODULE_PATHNAME', 'pgcredit_woe_at' LANGUAGE C IMMUTABLE STRICT PARALLEL SAFE;
 
 -- The weight of evidence of a column as an SQL expression over t, all of it quoted.
 CREATE FUNCTION credit._woe_expression(bins jsonb, field text, is_number boolean) RETURNS text
     LANGUAGE sql IMMUTABLE PARALLEL SAFE SET search_path = pg_catalog, pg_temp
 BEGIN ATOMIC
-    SELECT format('CASE %s END', string_agg(format('WHEN %s THEN %L::float8',
-        CASE b.kind WHEN 'missing' THEN format('t.%I IS NULL', field)
-                    WHEN 'interval' THEN
-                        CASE WHEN b.high IS NULL THEN format('t.%I IS NOT NULL', field)
-                             ELSE format(CASE b.closure WHEN 'closedOpen' THEN 't.%I::float8 < %L::float8' ELSE 't.%I::float8 <= %L::float8' END, field, b.high) END
-                    ELSE CASE WHEN is_number THEN format('t.%I::float8 = ANY (%L::float8[])', field, b."values")
-                              ELSE format('t.%I::text = ANY (%L::text[])', field, b."values") END END,
-        b.woe), ' ' ORDER BY b.bin))
+    SELECT format(CASE WHEN bool_or(b.kind <> 'interval') THEN 'CASE %s ELSE %s END' ELSE '%s%s' END,
+        string_agg(format('WHEN %s THEN %L::float8',
+            CASE WHEN b.kind = 'missing' THEN format('t.%I IS NULL', field)
+                 WHEN is_number THEN format('t.%I::float8 = ANY (%L::float8[])', field, b."values")
+                 ELSE format('t.%I::text = ANY (%L::text[])', field, b."values") END,
+            b.woe), ' ' ORDER BY b.bin) FILTER (WHERE b.kind <> 'interval'),
+        CASE WHEN bool_or(b.kind = 'interval')
+             THEN format('credit._woe_at(t.%I::float8, %L::float8[], %L, %L::float8[])', field,
+                         coalesce(array_agg(b.high ORDER BY b.bin) FILTER (WHERE b.kind = 'interval' AND b.high IS NOT NULL), '{}'),
+                         min(b.closure) = 'closedOpen', array_agg(b.woe ORDER BY b.bin) FILTER (WHERE b.kind = 'interval'))
+             ELSE 'NULL' END)
       FROM jsonb_to_recordset(bins) AS b(bin integer, kind text, high float8, closure text, "values" text[], woe float8);
 END;
 
-CREATE FUNCTION credit.fit_scorecard(name text, relation regclass, outcome name, fields text[], options jsonb DEFAULT '{}',
-        OUT fit_id bigint, OUT version integer) RETURNS record
+-- Bins, coefficients and steps of the selection, and the columns' types, with the rights of the caller.
+CREATE FUNCTION credit._fit_card(relation regclass, outcome name, fields text[], options jsonb,
+        OUT types jsonb, OUT bins jsonb, OUT fit jsonb, OUT steps jsonb) RETURNS record
     LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $$
 #variable_conflict use_variable
 DECLARE
@@ -511,28 +548,22 @@ DECLARE
     p_enter CONSTANT float8 := coalesce((options ->> 'p_enter')::float8, 0.05);
     p_remove CONSTANT float8 := coalesce((options ->> 'p_remove')::float8, 0.05);
     most CONSTANT integer := coalesce((options ->> 'max_iterations')::integer, 25);
-    digits CONSTANT integer := coalesce((options ->> 'digits')::integer, 0);
-    conventions jsonb := CASE WHEN options ->> 'model' IS NOT NULL THEN credit.model_conventions(options ->> 'model') ELSE '{}' END
+    conventions CONSTANT jsonb := CASE WHEN options ->> 'model' IS NOT NULL THEN credit.model_conventions(options ->> 'model') ELSE '{}' END
                          || coalesce(options -> 'conventions', '{}');
-    rounding CONSTANT text := coalesce(conventions ->> 'rounding', 'half_away');
-    factor CONSTANT float8 := coalesce((options ->> 'pdo')::float8, 20) / ln(2::float8);
-    "offset" CONSTANT float8 := coalesce((options ->> 'score')::float8, 600) - factor * ln(coalesce((options ->> 'odds')::float8, 50));
     field text;
-    numbers jsonb := '{}';
     binned jsonb;
-    bins jsonb := '{}';
     expressions jsonb := '{}';
     ivs jsonb := '{}';
     ordered text[];
     kept text[] := '{}';
-    fit jsonb;
     trial jsonb;
     worst record;
-    steps jsonb := '[]';
-    definition jsonb;
 BEGIN
-    PERFORM credit._fit_options(options, '{bins,fields,weight,selection,min_iv,p_enter,p_remove,max_iterations,pdo,score,odds,digits,unseen,conventions,model}');
-    IF selection NOT IN ('none', 'forward', 'backward', 'both') OR digits NOT BETWEEN 0 AND 6 OR NOT (factor > 0 AND p_enter <= p_remove)
+    types := '{}';
+    bins := '{}';
+    PERFORM credit._fit_options(options, '{bins,fields,weight,selection,min_iv,p_enter,p_remove,max_iterations,pdo,score,odds,digits,unseen,submit,conventions,model}');
+    IF selection NOT IN ('none', 'forward', 'backward', 'both') OR NOT coalesce((options ->> 'digits')::integer, 0) BETWEEN 0 AND 6
+       OR NOT (coalesce((options ->> 'pdo')::float8, 20) > 0 AND p_enter <= p_remove)
        OR coalesce((options ->> 'odds')::float8, 50) <= 0 OR coalesce(options ->> 'unseen', 'refuse') NOT IN ('refuse', 'worst')
        OR coalesce(cardinality(fields), 0) = 0 OR array_position(fields, NULL) IS NOT NULL THEN
         RAISE EXCEPTION 'invalid option or no columns to fit' USING ERRCODE = 'invalid_parameter_value',
@@ -543,9 +574,9 @@ BEGIN
           FROM credit.woe_bins(relation, field, outcome, credit._bin_conventions(conventions) || coalesce(options -> 'bins', '{}') || coalesce(options -> 'fields' -> field, '{}')) b;
         bins := bins || jsonb_build_object(field, binned);
         ivs := ivs || jsonb_build_object(field, (SELECT sum((b ->> 'iv')::float8) FROM jsonb_array_elements(binned) b));
-        numbers := numbers || jsonb_build_object(field, (SELECT a.atttypid::regtype::text FROM pg_attribute a WHERE a.attrelid = relation AND a.attname = field));
+        types := types || jsonb_build_object(field, (SELECT a.atttypid::regtype::text FROM pg_attribute a WHERE a.attrelid = relation AND a.attname = field));
         expressions := expressions || jsonb_build_object(field, credit._woe_expression(binned, field,
-            numbers ->> field NOT IN ('text', 'character varying', 'character', 'boolean')));
+            types ->> field NOT IN ('text', 'character varying', 'character', 'boolean')));
     END LOOP;
     SELECT array_agg(f ORDER BY (ivs ->> f)::float8 DESC, place) FILTER (WHERE (ivs ->> f)::float8 >= min_iv),
            coalesce(jsonb_agg(jsonb_build_object('column', f, 'step', 'left out', 'iv', ivs -> f)) FILTER (WHERE (ivs ->> f)::float8 < min_iv), '[]')
@@ -577,6 +608,22 @@ BEGIN
         kept := array_remove(kept, worst.term);
         steps := steps || jsonb_build_object('column', worst.term, 'step', 'removed', 'iv', ivs -> worst.term, 'p', worst.p);
     END LOOP;
+END
+$$;
+
+-- The scorecard that bins and coefficients make.
+CREATE FUNCTION credit._fit_definition(name text, types jsonb, options jsonb, bins jsonb, fit jsonb) RETURNS jsonb
+    LANGUAGE plpgsql STABLE SET search_path = pg_catalog, pg_temp AS $$
+#variable_conflict use_variable
+DECLARE
+    digits CONSTANT integer := coalesce((options ->> 'digits')::integer, 0);
+    factor CONSTANT float8 := coalesce((options ->> 'pdo')::float8, 20) / ln(2::float8);
+    "offset" CONSTANT float8 := coalesce((options ->> 'score')::float8, 600) - factor * ln(coalesce((options ->> 'odds')::float8, 50));
+    conventions jsonb := CASE WHEN options ->> 'model' IS NOT NULL THEN credit.model_conventions(options ->> 'model') ELSE '{}' END
+                         || coalesce(options -> 'conventions', '{}');
+    rounding CONSTANT text := coalesce(conventions ->> 'rounding', 'half_away');
+    definition jsonb;
+BEGIN
     -- score = offset - factor * (intercept + sum of coefficient * woe), so that pdo points double the odds good to bad
     WITH t AS MATERIALIZED (SELECT t.term, t.estimate, row_number() OVER () - 1 AS place FROM credit.fit_terms(fit) t),
          a AS MATERIALIZED (
@@ -590,15 +637,15 @@ BEGIN
                'reasons', jsonb_agg(jsonb_build_object('code', 'R' || c.place, 'text_en', c.term, 'text_zh', c.term) ORDER BY c.place))
       INTO definition
       FROM (SELECT a.place, a.term, jsonb_build_object('name', a.term, 'field', a.term, 'reason_code', 'R' || a.place,
-                'data_type', CASE WHEN numbers ->> a.term = 'boolean' THEN 'boolean'
-                                  WHEN numbers ->> a.term IN ('text', 'character varying', 'character') THEN 'text' ELSE 'number' END,
+                'data_type', CASE WHEN types ->> a.term = 'boolean' THEN 'boolean'
+                                  WHEN types ->> a.term IN ('text', 'character varying', 'character') THEN 'text' ELSE 'number' END,
                 'baseline_score', max(a.points),
                 'attributes', jsonb_agg(jsonb_strip_nulls(jsonb_build_object(
                     'kind', CASE WHEN a.kind = 'special' THEN 'set' ELSE a.kind END, 'points', a.points,
                     'low', a.low, 'high', a.high,
                     'closure', CASE WHEN a.kind = 'interval' THEN a.closure END,
                     'values', CASE WHEN jsonb_typeof(a."values") <> 'array' THEN NULL
-                                   WHEN numbers ->> a.term IN ('text', 'character varying', 'character') THEN a."values"
+                                   WHEN types ->> a.term IN ('text', 'character varying', 'character') THEN a."values"
                                    ELSE (SELECT jsonb_agg(v::jsonb) FROM jsonb_array_elements_text(a."values") v) END)) ORDER BY a.bin)
                 || CASE WHEN options ->> 'unseen' = 'worst' THEN
                        jsonb_build_array(jsonb_build_object('kind', 'other', 'points', min(a.points)))
@@ -615,12 +662,76 @@ BEGIN
     IF conventions IS NOT NULL THEN
         definition := definition || jsonb_build_object('conventions', conventions);
     END IF;
+    RETURN definition;
+END
+$$;
+
+-- The only step of a fit that needs more rights than the caller has. Whoever may fit can call it with a result of his own
+-- making, as he can fit a table of his own making: what a draft says of its sample is a claim, and this is what keeps it one.
+-- Its points are made here from the bins and coefficients that are kept, so it says nothing that they do not; nothing is rated
+-- by a draft; another person publishes it (PC405); and credit.check_fit fits the named sample again with that person's rights.
+CREATE FUNCTION credit._keep_fit(name text, sample text, outcome text, fields text[], types jsonb, options jsonb, bins jsonb, fit jsonb,
+        steps jsonb, OUT fit_id bigint, OUT version integer) RETURNS record
+    LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
+#variable_conflict use_variable
+BEGIN
+    version := credit.create_model(credit._fit_definition(name, types, options, bins, fit));
+    INSERT INTO credit.fit AS f (model_id, sample, outcome, fields, options, bins, fit, steps, fitted_by)
+    SELECT m.model_id, sample, outcome, fields, options, bins, fit, steps, credit.calling_role()::text
+      FROM credit.model m WHERE m.name = _keep_fit.name AND m.version = version
+    RETURNING f.fit_id INTO fit_id;
+    IF (options ->> 'submit')::boolean THEN
+        PERFORM credit.submit_model(name, version);
+    END IF;
+END
+$$;
+
+CREATE FUNCTION credit.fit_scorecard(name text, relation regclass, outcome name, fields text[], options jsonb DEFAULT '{}',
+        OUT fit_id bigint, OUT version integer) RETURNS record
+    LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $$
+DECLARE
+    c record;
+BEGIN
+    c := credit._fit_card(relation, outcome, fields, options);
     SELECT k.fit_id, k.version INTO fit_id, version
-      FROM credit._keep_fit(definition, relation::text, outcome::text, options, bins, fit, steps) k;
+      FROM credit._keep_fit(name, relation::text, outcome::text, fields, c.types, options, c.bins, c.fit, c.steps) k;
 END
 $$;
 COMMENT ON FUNCTION credit.fit_scorecard(text, regclass, name, text[], jsonb) IS
     'bin columns, fit their weights of evidence, scale to points, and keep the result as the draft of a model (评分卡建模)';
+
+CREATE FUNCTION credit.check_fit(fit_id bigint) RETURNS TABLE (part text, item text, kept jsonb, fitted jsonb)
+    LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $$
+#variable_conflict use_column
+DECLARE
+    f credit.fit;
+    again record;
+BEGIN
+    SELECT t.* INTO f FROM credit.fit t WHERE t.fit_id = check_fit.fit_id;
+    IF NOT FOUND THEN
+        RAISE EXCEPTION 'there is no fit %', check_fit.fit_id USING ERRCODE = 'no_data_found';
+    END IF;
+    again := credit._fit_card(f.sample::regclass, f.outcome, f.fields, f.options);
+    RETURN QUERY
+    SELECT 'bins', k, f.bins -> k, again.bins -> k
+      FROM (SELECT jsonb_object_keys(f.bins) UNION SELECT unnest(f.fields)) o(k)
+     WHERE (SELECT jsonb_agg(b - '{share,woe,iv}'::text[]) FROM jsonb_array_elements(f.bins -> k) b)
+           IS DISTINCT FROM (SELECT jsonb_agg(b - '{share,woe,iv}'::text[]) FROM jsonb_array_elements(again.bins -> k) b)
+        OR EXISTS (SELECT FROM jsonb_to_recordset(f.bins -> k) a(bin integer, woe float8)
+                     JOIN jsonb_to_recordset(again.bins -> k) b(bin integer, woe float8) USING (bin)
+                    WHERE (abs(a.woe - b.woe) <= 1e-8 * (1 + abs(b.woe))) IS NOT TRUE)
+     ORDER BY k COLLATE "C";
+    RETURN QUERY
+    SELECT 'terms', coalesce(a.term, b.term), to_jsonb(a), to_jsonb(b)
+      FROM credit.fit_terms(f.fit) a FULL JOIN credit.fit_terms(again.fit) b USING (term)
+     WHERE (abs(a.estimate - b.estimate) <= 1e-8 * (1 + abs(b.estimate)) AND abs(a.std_error - b.std_error) <= 1e-8 * b.std_error) IS NOT TRUE
+     ORDER BY 2;
+    RETURN QUERY
+    SELECT 'cases', k, f.fit -> k, again.fit -> k FROM unnest('{n,bad}'::text[]) k WHERE f.fit -> k IS DISTINCT FROM again.fit -> k;
+END
+$$;
+COMMENT ON FUNCTION credit.check_fit(bigint) IS
+    'fit the sample of a fit again, with the rights of the caller, and return what differs from what was kept (复核建模)';
 
 REVOKE ALL ON FUNCTION credit._bin_conventions(jsonb), credit._round(numeric, integer, text), credit._fit_options(jsonb, text[]), credit._woe(float8[], float8[], jsonb),
     credit._monotone(float8[], float8[], float8, text), credit.woe_bins(regclass, name, name, jsonb),
@@ -630,15 +741,28 @@ REVOKE ALL ON FUNCTION credit._bin_conventions(jsonb), credit._round(numeric, in
     credit._fit_step(float8[], float8[]), credit._fit_coefficients(float8[], float8[]),
     credit._fit_sums(boolean, float8, float8[], float8[]), credit._fit(regclass, name, name, text[], text[], integer),
     credit.fit_logistic(regclass, name, text[], name, integer), credit.fit_terms(jsonb),
-    credit._keep_fit(jsonb, text, text, jsonb, jsonb, jsonb, jsonb), credit._woe_expression(jsonb, text, boolean),
-    credit.fit_scorecard(text, regclass, name, text[], jsonb) FROM PUBLIC;
+    credit._keep_fit(text, text, text, text[], jsonb, jsonb, jsonb, jsonb, jsonb), credit._woe_expression(jsonb, text, boolean),
+    credit._woe_at(float8, float8[], boolean, float8[]), credit._bound(float8, float8, boolean),
+    credit._fit_card(regclass, name, text[], jsonb), credit._fit_definition(text, jsonb, jsonb, jsonb, jsonb),
+    credit._bin_counts_transition(internal, float8, boolean, integer, float8[], boolean), credit._bin_counts_final(internal),
+    credit._bin_counts(float8, boolean, integer, float8[], boolean),
+    credit._woe_transition(internal, text, boolean), credit._woe_transition(internal, text, boolean, jsonb),
+    credit._woe_transition(internal, integer, boolean), credit._woe_transition(internal, integer, boolean, jsonb),
+    credit._iv_final(internal), credit._woe_final(internal),
+    credit.iv_of(text, boolean), credit.iv_of(text, boolean, jsonb), credit.iv_of(integer, boolean), credit.iv_of(integer, boolean, jsonb),
+    credit.woe_of(text, boolean), credit.woe_of(text, boolean, jsonb), credit.woe_of(integer, boolean), credit.woe_of(integer, boolean, jsonb),
+    credit.check_fit(bigint), credit.fit_scorecard(text, regclass, name, text[], jsonb) FROM PUBLIC;
 -- the steps run as the caller, who must be able to call them
 GRANT EXECUTE ON FUNCTION credit._bin_conventions(jsonb), credit._round(numeric, integer, text), credit._fit_options(jsonb, text[]), credit._woe(float8[], float8[], jsonb),
     credit._monotone(float8[], float8[], float8, text), credit.woe_bins(regclass, name, name, jsonb),
     credit.iv(regclass, name, name, jsonb), credit._fit_step(float8[], float8[]), credit._fit_coefficients(float8[], float8[]),
     credit._fit_sums(boolean, float8, float8[], float8[]), credit._fit(regclass, name, name, text[], text[], integer),
     credit.fit_logistic(regclass, name, text[], name, integer), credit.fit_terms(jsonb),
-    credit._keep_fit(jsonb, text, text, jsonb, jsonb, jsonb, jsonb), credit._woe_expression(jsonb, text, boolean),
-    credit.fit_scorecard(text, regclass, name, text[], jsonb) TO credit_operator, credit_analyst;
+    credit._keep_fit(text, text, text, text[], jsonb, jsonb, jsonb, jsonb, jsonb), credit._woe_expression(jsonb, text, boolean),
+    credit._woe_at(float8, float8[], boolean, float8[]), credit._bound(float8, float8, boolean),
+    credit._fit_card(regclass, name, text[], jsonb), credit._bin_counts(float8, boolean, integer, float8[], boolean),
+    credit.iv_of(text, boolean), credit.iv_of(text, boolean, jsonb), credit.iv_of(integer, boolean), credit.iv_of(integer, boolean, jsonb),
+    credit.woe_of(text, boolean), credit.woe_of(text, boolean, jsonb), credit.woe_of(integer, boolean), credit.woe_of(integer, boolean, jsonb),
+    credit.check_fit(bigint), credit.fit_scorecard(text, regclass, name, text[], jsonb) TO credit_operator, credit_analyst;
 REVOKE ALL ON credit.fit FROM PUBLIC;
 GRANT SELECT ON credit.fit TO credit_operator, credit_analyst, credit_auditor;

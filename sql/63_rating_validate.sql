@@ -50,6 +50,73 @@ $$;
 COMMENT ON FUNCTION credit.model_psi(text, regclass, name, name) IS
     'population stability index of a table''s bins, empty ones treated as the model says (按模型约定的群体稳定性指数)';
 
+-- Resampling with a seed. What is drawn depends on the seed and on the counts of each score, so neither the order of rows nor
+-- the plan changes a bit.
+CREATE FUNCTION credit._bootstrap_transition(internal, float8, boolean, bigint) RETURNS internal
+    AS 'MODULE_PATHNAME', 'pgcredit_bootstrap_transition' LANGUAGE C IMMUTABLE PARALLEL SAFE;
+CREATE FUNCTION credit._bootstrap_transition(internal, float8, boolean, bigint, jsonb) RETURNS internal
+    AS 'MODULE_PATHNAME', 'pgcredit_bootstrap_transition' LANGUAGE C IMMUTABLE PARALLEL SAFE;
+CREATE FUNCTION credit._psi_bootstrap_transition(internal, text, boolean, bigint) RETURNS internal
+    AS 'MODULE_PATHNAME', 'pgcredit_psi_bootstrap_transition' LANGUAGE C IMMUTABLE PARALLEL SAFE;
+CREATE FUNCTION credit._psi_bootstrap_transition(internal, text, boolean, bigint, jsonb) RETURNS internal
+    AS 'MODULE_PATHNAME', 'pgcredit_psi_bootstrap_transition' LANGUAGE C IMMUTABLE PARALLEL SAFE;
+CREATE FUNCTION credit._auc_bootstrap_final(internal) RETURNS credit.estimate
+    AS 'MODULE_PATHNAME', 'pgcredit_auc_bootstrap_final' LANGUAGE C IMMUTABLE PARALLEL SAFE;
+CREATE FUNCTION credit._gini_bootstrap_final(internal) RETURNS credit.estimate
+    AS 'MODULE_PATHNAME', 'pgcredit_gini_bootstrap_final' LANGUAGE C IMMUTABLE PARALLEL SAFE;
+CREATE FUNCTION credit._ks_bootstrap_final(internal) RETURNS credit.estimate
+    AS 'MODULE_PATHNAME', 'pgcredit_ks_bootstrap_final' LANGUAGE C IMMUTABLE PARALLEL SAFE;
+CREATE FUNCTION credit._psi_bootstrap_final(internal) RETURNS credit.estimate
+    AS 'MODULE_PATHNAME', 'pgcredit_psi_bootstrap_final' LANGUAGE C IMMUTABLE PARALLEL SAFE;
+CREATE AGGREGATE credit.auc_bootstrap(score float8, bad boolean, seed bigint) (
+    SFUNC = credit._bootstrap_transition, STYPE = internal, SSPACE = 1048576, FINALFUNC = credit._auc_bootstrap_final,
+    COMBINEFUNC = credit._rank_combine, SERIALFUNC = credit._rank_serialize, DESERIALFUNC = credit._rank_deserialize,
+    PARALLEL = SAFE);
+COMMENT ON AGGREGATE credit.auc_bootstrap(float8, boolean, bigint) IS
+    'auc with standard error and interval by resampling, 1,000 replicates and 95 % (AUC 自助法区间)';
+CREATE AGGREGATE credit.auc_bootstrap(score float8, bad boolean, seed bigint, options jsonb) (
+    SFUNC = credit._bootstrap_transition, STYPE = internal, SSPACE = 1048576, FINALFUNC = credit._auc_bootstrap_final,
+    COMBINEFUNC = credit._rank_combine, SERIALFUNC = credit._rank_serialize, DESERIALFUNC = credit._rank_deserialize,
+    PARALLEL = SAFE);
+COMMENT ON AGGREGATE credit.auc_bootstrap(float8, boolean, bigint, jsonb) IS
+    'auc with standard error and interval by resampling, with options (AUC 自助法区间)';
+CREATE AGGREGATE credit.gini_bootstrap(score float8, bad boolean, seed bigint) (
+    SFUNC = credit._bootstrap_transition, STYPE = internal, SSPACE = 1048576, FINALFUNC = credit._gini_bootstrap_final,
+    COMBINEFUNC = credit._rank_combine, SERIALFUNC = credit._rank_serialize, DESERIALFUNC = credit._rank_deserialize,
+    PARALLEL = SAFE);
+COMMENT ON AGGREGATE credit.gini_bootstrap(float8, boolean, bigint) IS
+    'gini with standard error and interval by resampling, 1,000 replicates and 95 % (基尼系数 自助法区间)';
+CREATE AGGREGATE credit.gini_bootstrap(score float8, bad boolean, seed bigint, options jsonb) (
+    SFUNC = credit._bootstrap_transition, STYPE = internal, SSPACE = 1048576, FINALFUNC = credit._gini_bootstrap_final,
+    COMBINEFUNC = credit._rank_combine, SERIALFUNC = credit._rank_serialize, DESERIALFUNC = credit._rank_deserialize,
+    PARALLEL = SAFE);
+COMMENT ON AGGREGATE credit.gini_bootstrap(float8, boolean, bigint, jsonb) IS
+    'gini with standard error and interval by resampling, with options (基尼系数 自助法区间)';
+CREATE AGGREGATE credit.ks_bootstrap(score float8, bad boolean, seed bigint) (
+    SFUNC = credit._bootstrap_transition, STYPE = internal, SSPACE = 1048576, FINALFUNC = credit._ks_bootstrap_final,
+    COMBINEFUNC = credit._rank_combine, SERIALFUNC = credit._rank_serialize, DESERIALFUNC = credit._rank_deserialize,
+    PARALLEL = SAFE);
+COMMENT ON AGGREGATE credit.ks_bootstrap(float8, boolean, bigint) IS
+    'ks with standard error and interval by resampling, 1,000 replicates and 95 % (KS 自助法区间)';
+CREATE AGGREGATE credit.ks_bootstrap(score float8, bad boolean, seed bigint, options jsonb) (
+    SFUNC = credit._bootstrap_transition, STYPE = internal, SSPACE = 1048576, FINALFUNC = credit._ks_bootstrap_final,
+    COMBINEFUNC = credit._rank_combine, SERIALFUNC = credit._rank_serialize, DESERIALFUNC = credit._rank_deserialize,
+    PARALLEL = SAFE);
+COMMENT ON AGGREGATE credit.ks_bootstrap(float8, boolean, bigint, jsonb) IS
+    'ks with standard error and interval by resampling, with options (KS 自助法区间)';
+CREATE AGGREGATE credit.psi_bootstrap(bin text, actual boolean, seed bigint) (
+    SFUNC = credit._psi_bootstrap_transition, STYPE = internal, FINALFUNC = credit._psi_bootstrap_final,
+    COMBINEFUNC = credit._psi_combine, SERIALFUNC = credit._psi_serialize, DESERIALFUNC = credit._psi_deserialize,
+    PARALLEL = SAFE);
+COMMENT ON AGGREGATE credit.psi_bootstrap(text, boolean, bigint) IS
+    'psi with standard error and interval by resampling, 1,000 replicates and 95 % (PSI 自助法区间)';
+CREATE AGGREGATE credit.psi_bootstrap(bin text, actual boolean, seed bigint, options jsonb) (
+    SFUNC = credit._psi_bootstrap_transition, STYPE = internal, FINALFUNC = credit._psi_bootstrap_final,
+    COMBINEFUNC = credit._psi_combine, SERIALFUNC = credit._psi_serialize, DESERIALFUNC = credit._psi_deserialize,
+    PARALLEL = SAFE);
+COMMENT ON AGGREGATE credit.psi_bootstrap(text, boolean, bigint, jsonb) IS
+    'psi with standard error and interval by resampling, with options (PSI 自助法区间)';
+
 -- Groups of cases of nearly equal number by falling or rising value; equal values stay together.
 CREATE FUNCTION credit.gains(relation regclass, score name, bad name, groups integer DEFAULT 10)
     RETURNS TABLE ("group" integer, low float8, high float8, cases bigint, bad_count bigint, bad_rate float8, lift float8,
@@ -108,8 +175,19 @@ COMMENT ON FUNCTION credit.hosmer_lemeshow(regclass, name, name, integer) IS
 REVOKE ALL ON FUNCTION credit._brier_final(internal), credit._auc_interval_final(internal), credit._chi_square_tail(float8, integer),
     credit.brier(float8, boolean), credit.auc_interval(float8, boolean), credit.gains(regclass, name, name, integer),
     credit.calibration(regclass, name, name, integer), credit.hosmer_lemeshow(regclass, name, name, integer),
+    credit._bootstrap_transition(internal, float8, boolean, bigint), credit._bootstrap_transition(internal, float8, boolean, bigint, jsonb),
+    credit._psi_bootstrap_transition(internal, text, boolean, bigint), credit._psi_bootstrap_transition(internal, text, boolean, bigint, jsonb),
+    credit._auc_bootstrap_final(internal), credit._gini_bootstrap_final(internal), credit._ks_bootstrap_final(internal), credit._psi_bootstrap_final(internal),
+    credit.auc_bootstrap(float8, boolean, bigint), credit.auc_bootstrap(float8, boolean, bigint, jsonb),
+    credit.gini_bootstrap(float8, boolean, bigint), credit.gini_bootstrap(float8, boolean, bigint, jsonb),
+    credit.ks_bootstrap(float8, boolean, bigint), credit.ks_bootstrap(float8, boolean, bigint, jsonb),
+    credit.psi_bootstrap(text, boolean, bigint), credit.psi_bootstrap(text, boolean, bigint, jsonb),
     credit.model_psi(text, regclass, name, name), credit.csi(text, boolean), credit.csi(text, boolean, text) FROM PUBLIC;
 GRANT EXECUTE ON FUNCTION credit._chi_square_tail(float8, integer), credit.brier(float8, boolean), credit.auc_interval(float8, boolean),
     credit.gains(regclass, name, name, integer), credit.calibration(regclass, name, name, integer),
     credit.hosmer_lemeshow(regclass, name, name, integer),
+    credit.auc_bootstrap(float8, boolean, bigint), credit.auc_bootstrap(float8, boolean, bigint, jsonb),
+    credit.gini_bootstrap(float8, boolean, bigint), credit.gini_bootstrap(float8, boolean, bigint, jsonb),
+    credit.ks_bootstrap(float8, boolean, bigint), credit.ks_bootstrap(float8, boolean, bigint, jsonb),
+    credit.psi_bootstrap(text, boolean, bigint), credit.psi_bootstrap(text, boolean, bigint, jsonb),
     credit.model_psi(text, regclass, name, name), credit.csi(text, boolean), credit.csi(text, boolean, text) TO credit_operator, credit_analyst, credit_institution, credit_auditor;

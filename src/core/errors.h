@@ -72,11 +72,13 @@
 #define ERRCODE_PGCREDIT_NO_VALUE			MAKE_SQLSTATE('P','C','4','0','8')
 #define ERRCODE_PGCREDIT_RULE_UNKNOWN		MAKE_SQLSTATE('P','C','4','0','9')
 
-/* PC41: a fit has no answer */
+/* PC41: a fit or a monitoring has no answer */
 #define ERRCODE_PGCREDIT_FIT_SEPARATED		MAKE_SQLSTATE('P','C','4','1','0')
 #define ERRCODE_PGCREDIT_FIT_COLLINEAR		MAKE_SQLSTATE('P','C','4','1','1')
 #define ERRCODE_PGCREDIT_FIT_DIVERGED		MAKE_SQLSTATE('P','C','4','1','2')
 #define ERRCODE_PGCREDIT_FIT_SAMPLE			MAKE_SQLSTATE('P','C','4','1','3')
+#define ERRCODE_PGCREDIT_PERIOD_EMPTY		MAKE_SQLSTATE('P','C','4','1','4')
+#define ERRCODE_PGCREDIT_OUTCOMES_INVALID	MAKE_SQLSTATE('P','C','4','1','5')
 
 /* PC42: indicators and rating many */
 #define ERRCODE_PGCREDIT_INDICATOR_INVALID	MAKE_SQLSTATE('P','C','4','2','0')

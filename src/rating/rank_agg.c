@@ -20,21 +20,9 @@
 
 #include "core/core.h"
 #include "rating/card_kernel.h"
-#include "rating/rank_kernel.h"
+#include "rating/statistic.h"
 
 #define FIRST_BUFFER 65536
-
-typedef struct RankState
-{
-	MemoryContext context;
-	PgcreditRankRun *runs;
-	size_t		nruns;
-	int64	   *good;			/* each of buffer_size */
-	int64	   *bad;
-	size_t		ngood;
-	size_t		nbad;
-	size_t		buffer_size;
-} RankState;
 
 PG_FUNCTION_INFO_V1(pgcredit_rank_transition);
 PG_FUNCTION_INFO_V1(pgcredit_rank_combine);
@@ -46,23 +34,23 @@ PG_FUNCTION_INFO_V1(pgcredit_ks_final);
 PG_FUNCTION_INFO_V1(pgcredit_brier_final);
 PG_FUNCTION_INFO_V1(pgcredit_auc_interval_final);
 
-static RankState *
+static PgcreditRankState *
 new_state(FunctionCallInfo fcinfo)
 {
 	MemoryContext context;
-	RankState  *state;
+	PgcreditRankState *state;
 
 	if (!AggCheckCallContext(fcinfo, &context))
 		ereport(ERROR,
 				(errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
 				 errmsg("aggregate function called in non-aggregate context")));
-	state = MemoryContextAllocZero(context, sizeof(RankState));
+	state = MemoryContextAllocZero(context, sizeof(PgcreditRankState));
 	state->context = context;
 	return state;
 }
 
 static void *
-huge(RankState *state, size_t n, size_t size)
+huge(PgcreditRankState *state, size_t n, size_t size)
 {
 	if (n > MaxAllocHugeSize / size)
 		ereport(ERROR,
@@ -75,8 +63,8 @@ huge(RankState *state, size_t n, size_t size)
  * Sort the buffers into the runs.  Safe to repeat, so a final function may be
  * called in the middle, as window frames do.
  */
-static void
-flush(RankState *state)
+void
+pgcredit_rank_flush(PgcreditRankState *state)
 {
 	size_t		most = state->nruns + state->ngood + state->nbad;
 	PgcreditRankRun *runs;
@@ -100,7 +88,7 @@ flush(RankState *state)
 }
 
 static void
-grow_buffers(RankState *state)
+grow_buffers(PgcreditRankState *state)
 {
 	size_t		size = Max((size_t) FIRST_BUFFER, state->nruns);
 
@@ -117,19 +105,33 @@ grow_buffers(RankState *state)
 }
 
 /*
- * Transition (internal, score float8, bad boolean).  A row with a NULL is
+ * Keep the options of the first row.  False if there are others already.
+ */
+bool
+pgcredit_rank_options(PgcreditRankState *state, const void *options, int n)
+{
+	if (state->options != NULL)
+		return state->noptions == n && memcmp(state->options, options, n) == 0;
+	state->options = MemoryContextAlloc(state->context, Max(n, 1));
+	memcpy(state->options, options, n);
+	state->noptions = n;
+	return true;
+}
+
+/*
+ * Add a row (internal, score float8, bad boolean, ...).  A row with a NULL is
  * left out, as aggregates do; NaN has no place in an order and is refused.
  */
-Datum
-pgcredit_rank_transition(PG_FUNCTION_ARGS)
+PgcreditRankState *
+pgcredit_rank_add(FunctionCallInfo fcinfo)
 {
-	RankState  *state = PG_ARGISNULL(0) ? NULL : (RankState *) PG_GETARG_POINTER(0);
+	PgcreditRankState *state = PG_ARGISNULL(0) ? NULL : (PgcreditRankState *) PG_GETARG_POINTER(0);
 	double		score;
 
 	if (state == NULL)
 		state = new_state(fcinfo);
 	if (PG_ARGISNULL(1) || PG_ARGISNULL(2))
-		PG_RETURN_POINTER(state);
+		return state;
 	score = PG_GETARG_FLOAT8(1);
 	if (isnan(score))
 		ereport(ERROR,
@@ -138,29 +140,42 @@ pgcredit_rank_transition(PG_FUNCTION_ARGS)
 				 errhint("Leave such rows out with FILTER.")));
 	if (state->ngood == state->buffer_size || state->nbad == state->buffer_size)
 	{
-		flush(state);
+		pgcredit_rank_flush(state);
 		grow_buffers(state);
 	}
 	if (PG_GETARG_BOOL(2))
 		state->bad[state->nbad++] = pgcredit_double_code(score);
 	else
 		state->good[state->ngood++] = pgcredit_double_code(score);
-	PG_RETURN_POINTER(state);
+	return state;
+}
+
+/*
+ * Transition (internal, score float8, bad boolean).
+ */
+Datum
+pgcredit_rank_transition(PG_FUNCTION_ARGS)
+{
+	PG_RETURN_POINTER(pgcredit_rank_add(fcinfo));
 }
 
 Datum
 pgcredit_rank_combine(PG_FUNCTION_ARGS)
 {
-	RankState  *a = PG_ARGISNULL(0) ? NULL : (RankState *) PG_GETARG_POINTER(0);
-	RankState  *b = PG_ARGISNULL(1) ? NULL : (RankState *) PG_GETARG_POINTER(1);
+	PgcreditRankState *a = PG_ARGISNULL(0) ? NULL : (PgcreditRankState *) PG_GETARG_POINTER(0);
+	PgcreditRankState *b = PG_ARGISNULL(1) ? NULL : (PgcreditRankState *) PG_GETARG_POINTER(1);
 	PgcreditRankRun *joined;
 
 	if (a == NULL)
 		a = new_state(fcinfo);
 	if (b == NULL)
 		PG_RETURN_POINTER(a);
-	flush(a);
-	flush(b);
+	if (b->options != NULL && !pgcredit_rank_options(a, b->options, b->noptions))
+		ereport(ERROR,
+				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
+				 errmsg("options of an aggregate change from row to row")));
+	pgcredit_rank_flush(a);
+	pgcredit_rank_flush(b);
 	joined = huge(a, a->nruns + b->nruns, sizeof(PgcreditRankRun));
 	a->nruns = pgcredit_join_runs(a->runs, a->nruns, b->runs, b->nruns, joined);
 	if (a->runs != NULL)
@@ -170,17 +185,20 @@ pgcredit_rank_combine(PG_FUNCTION_ARGS)
 }
 
 /*
- * The runs as they are: state travels between processes of one server only.
+ * Length of the options (-1: none), the options, the runs as they are: state
+ * travels between processes of one server only.
  */
 Datum
 pgcredit_rank_serialize(PG_FUNCTION_ARGS)
 {
-	RankState  *state = (RankState *) PG_GETARG_POINTER(0);
+	PgcreditRankState *state = (PgcreditRankState *) PG_GETARG_POINTER(0);
+	int32		noptions = state->options == NULL ? -1 : state->noptions;
 	size_t		bytes;
 	bytea	   *out;
+	char	   *to;
 
-	flush(state);
-	bytes = state->nruns * sizeof(PgcreditRankRun);
+	pgcredit_rank_flush(state);
+	bytes = sizeof(noptions) + Max(noptions, 0) + state->nruns * sizeof(PgcreditRankRun);
 	if (bytes > MaxAllocSize - VARHDRSZ)
 		ereport(ERROR,
 				(errcode(ERRCODE_PROGRAM_LIMIT_EXCEEDED),
@@ -188,8 +206,14 @@ pgcredit_rank_serialize(PG_FUNCTION_ARGS)
 				 errhint("Set max_parallel_workers_per_gather to 0 or round the scores.")));
 	out = palloc(VARHDRSZ + bytes);
 	SET_VARSIZE(out, VARHDRSZ + bytes);
-	if (bytes > 0)
-		memcpy(VARDATA(out), state->runs, bytes);
+	to = VARDATA(out);
+	memcpy(to, &noptions, sizeof(noptions));
+	to += sizeof(noptions);
+	if (noptions > 0)
+		memcpy(to, state->options, noptions);
+	to += Max(noptions, 0);
+	if (state->nruns > 0)
+		memcpy(to, state->runs, state->nruns * sizeof(PgcreditRankRun));
 	PG_RETURN_BYTEA_P(out);
 }
 
@@ -198,15 +222,29 @@ pgcredit_rank_deserialize(PG_FUNCTION_ARGS)
 {
 	bytea	   *in = PG_GETARG_BYTEA_PP(0);
 	size_t		bytes = VARSIZE_ANY_EXHDR(in);
-	RankState  *state = new_state(fcinfo);
+	const char *from = VARDATA_ANY(in);
+	PgcreditRankState *state = new_state(fcinfo);
+	int32		noptions = -1;
 
-	if (bytes % sizeof(PgcreditRankRun) != 0)
+	if (bytes >= sizeof(noptions))
+		memcpy(&noptions, from, sizeof(noptions));
+	if (bytes < sizeof(noptions) || noptions < -1 || bytes - sizeof(noptions) < Max(noptions, 0) ||
+		(bytes - sizeof(noptions) - Max(noptions, 0)) % sizeof(PgcreditRankRun) != 0)
 		ereport(ERROR,
 				(errcode(ERRCODE_INVALID_BINARY_REPRESENTATION),
 				 errmsg("invalid state of a ranking aggregate")));
+	from += sizeof(noptions);
+	bytes -= sizeof(noptions);
+	if (noptions >= 0)
+	{
+		pgcredit_rank_options(state, from, noptions);
+		from += noptions;
+		bytes -= noptions;
+	}
 	state->nruns = bytes / sizeof(PgcreditRankRun);
 	state->runs = huge(state, state->nruns, sizeof(PgcreditRankRun));
-	memcpy(state->runs, VARDATA_ANY(in), bytes);
+	if (bytes > 0)
+		memcpy(state->runs, from, bytes);
 	PG_RETURN_POINTER(state);
 }
 
@@ -216,12 +254,12 @@ pgcredit_rank_deserialize(PG_FUNCTION_ARGS)
 Datum
 pgcredit_auc_final(PG_FUNCTION_ARGS)
 {
-	RankState  *state = PG_ARGISNULL(0) ? NULL : (RankState *) PG_GETARG_POINTER(0);
+	PgcreditRankState *state = PG_ARGISNULL(0) ? NULL : (PgcreditRankState *) PG_GETARG_POINTER(0);
 	double		auc;
 
 	if (state == NULL)
 		PG_RETURN_NULL();
-	flush(state);
+	pgcredit_rank_flush(state);
 	if (!pgcredit_auc(state->runs, state->nruns, &auc))
 		PG_RETURN_NULL();
 	PG_RETURN_FLOAT8(auc);
@@ -233,12 +271,12 @@ pgcredit_auc_final(PG_FUNCTION_ARGS)
 Datum
 pgcredit_gini_final(PG_FUNCTION_ARGS)
 {
-	RankState  *state = PG_ARGISNULL(0) ? NULL : (RankState *) PG_GETARG_POINTER(0);
+	PgcreditRankState *state = PG_ARGISNULL(0) ? NULL : (PgcreditRankState *) PG_GETARG_POINTER(0);
 	double		auc;
 
 	if (state == NULL)
 		PG_RETURN_NULL();
-	flush(state);
+	pgcredit_rank_flush(state);
 	if (!pgcredit_auc(state->runs, state->nruns, &auc))
 		PG_RETURN_NULL();
 	PG_RETURN_FLOAT8(2 * auc - 1);
@@ -247,12 +285,12 @@ pgcredit_gini_final(PG_FUNCTION_ARGS)
 Datum
 pgcredit_ks_final(PG_FUNCTION_ARGS)
 {
-	RankState  *state = PG_ARGISNULL(0) ? NULL : (RankState *) PG_GETARG_POINTER(0);
+	PgcreditRankState *state = PG_ARGISNULL(0) ? NULL : (PgcreditRankState *) PG_GETARG_POINTER(0);
 	double		ks;
 
 	if (state == NULL)
 		PG_RETURN_NULL();
-	flush(state);
+	pgcredit_rank_flush(state);
 	if (!pgcredit_ks(state->runs, state->nruns, &ks))
 		PG_RETURN_NULL();
 	PG_RETURN_FLOAT8(ks);
@@ -265,12 +303,12 @@ pgcredit_ks_final(PG_FUNCTION_ARGS)
 Datum
 pgcredit_brier_final(PG_FUNCTION_ARGS)
 {
-	RankState  *state = PG_ARGISNULL(0) ? NULL : (RankState *) PG_GETARG_POINTER(0);
+	PgcreditRankState *state = PG_ARGISNULL(0) ? NULL : (PgcreditRankState *) PG_GETARG_POINTER(0);
 	double		brier;
 
 	if (state == NULL)
 		PG_RETURN_NULL();
-	flush(state);
+	pgcredit_rank_flush(state);
 	if (state->nruns == 0)
 		PG_RETURN_NULL();
 	if (state->runs[0].code < pgcredit_double_code(0) ||
@@ -290,7 +328,7 @@ pgcredit_brier_final(PG_FUNCTION_ARGS)
 Datum
 pgcredit_auc_interval_final(PG_FUNCTION_ARGS)
 {
-	RankState  *state = PG_ARGISNULL(0) ? NULL : (RankState *) PG_GETARG_POINTER(0);
+	PgcreditRankState *state = PG_ARGISNULL(0) ? NULL : (PgcreditRankState *) PG_GETARG_POINTER(0);
 	TupleDesc	desc;
 	double		auc;
 	double		error;
@@ -299,7 +337,7 @@ pgcredit_auc_interval_final(PG_FUNCTION_ARGS)
 
 	if (state == NULL)
 		PG_RETURN_NULL();
-	flush(state);
+	pgcredit_rank_flush(state);
 	if (!pgcredit_auc(state->runs, state->nruns, &auc) ||
 		!pgcredit_delong(state->runs, state->nruns, auc, &error))
 		PG_RETURN_NULL();

@@ -190,6 +190,7 @@ $$, E'\n') l WHERE trim(l) <> '';
 INSERT INTO expected VALUES ('credit.deliver(text,date,jsonb,text,boolean)', '...XX..');
 -- Development of scorecards runs as the caller, who must be able to call its steps; _keep_fit stores a draft, which others publish.
 INSERT INTO expected SELECT trim(l), '.X...X.' FROM string_to_table($$
+    credit.check_fit(bigint)
     credit.fit_logistic(regclass,name,text[],name,integer)
     credit.fit_scorecard(text,regclass,name,text[],jsonb)
     credit.fit_terms(jsonb)
@@ -202,14 +203,34 @@ INSERT INTO expected SELECT trim(l), '.X...X.' FROM string_to_table($$
     credit._round(numeric,integer,text)
     credit._fit_step(double precision[],double precision[])
     credit._fit_sums(boolean,double precision,double precision[],double precision[])
-    credit._keep_fit(jsonb,text,text,jsonb,jsonb,jsonb,jsonb)
+    credit._bin_counts(double precision,boolean,integer,double precision[],boolean)
+    credit._bound(double precision,double precision,boolean)
+    credit._fit_card(regclass,name,text[],jsonb)
+    credit._keep_fit(text,text,text,text[],jsonb,jsonb,jsonb,jsonb,jsonb)
     credit._monotone(double precision[],double precision[],double precision,text)
     credit._woe(double precision[],double precision[],jsonb)
+    credit._woe_at(double precision,double precision[],boolean,double precision[])
     credit._woe_expression(jsonb,text,boolean)
+    credit.iv_of(integer,boolean)
+    credit.iv_of(integer,boolean,jsonb)
+    credit.iv_of(text,boolean)
+    credit.iv_of(text,boolean,jsonb)
+    credit.woe_of(integer,boolean)
+    credit.woe_of(integer,boolean,jsonb)
+    credit.woe_of(text,boolean)
+    credit.woe_of(text,boolean,jsonb)
 $$, E'\n') l WHERE trim(l) <> '';
 -- Validation of rows that the caller has.
 INSERT INTO expected SELECT trim(l), '.X..XXX' FROM string_to_table($$
     credit.auc_interval(double precision,boolean)
+    credit.auc_bootstrap(double precision,boolean,bigint)
+    credit.auc_bootstrap(double precision,boolean,bigint,jsonb)
+    credit.gini_bootstrap(double precision,boolean,bigint)
+    credit.gini_bootstrap(double precision,boolean,bigint,jsonb)
+    credit.ks_bootstrap(double precision,boolean,bigint)
+    credit.ks_bootstrap(double precision,boolean,bigint,jsonb)
+    credit.psi_bootstrap(text,boolean,bigint)
+    credit.psi_bootstrap(text,boolean,bigint,jsonb)
     credit.brier(double precision,boolean)
     credit.calibration(regclass,name,name,integer)
     credit.csi(text,boolean)
@@ -220,13 +241,44 @@ INSERT INTO expected SELECT trim(l), '.X..XXX' FROM string_to_table($$
     credit._chi_square_tail(double precision,integer)
 $$, E'\n') l WHERE trim(l) <> '';
 INSERT INTO expected SELECT trim(l), '.......' FROM string_to_table($$
+    credit._auc_bootstrap_final(internal)
     credit._auc_interval_final(internal)
+    credit._bin_counts_final(internal)
+    credit._bin_counts_transition(internal,double precision,boolean,integer,double precision[],boolean)
+    credit._bootstrap_transition(internal,double precision,boolean,bigint)
+    credit._bootstrap_transition(internal,double precision,boolean,bigint,jsonb)
     credit._brier_final(internal)
+    credit._fit_definition(text,jsonb,jsonb,jsonb,jsonb)
+    credit._gini_bootstrap_final(internal)
+    credit._iv_final(internal)
+    credit._ks_bootstrap_final(internal)
+    credit._psi_bootstrap_final(internal)
+    credit._psi_bootstrap_transition(internal,text,boolean,bigint)
+    credit._psi_bootstrap_transition(internal,text,boolean,bigint,jsonb)
+    credit._woe_final(internal)
+    credit._woe_transition(internal,integer,boolean)
+    credit._woe_transition(internal,integer,boolean,jsonb)
+    credit._woe_transition(internal,text,boolean)
+    credit._woe_transition(internal,text,boolean,jsonb)
     credit._fit_combine(internal,internal)
     credit._fit_deserialize(bytea,internal)
     credit._fit_final(internal)
     credit._fit_serialize(internal)
     credit._fit_transition(internal,boolean,double precision,double precision[],double precision[])
+$$, E'\n') l WHERE trim(l) <> '';
+-- Monitoring is about ratings, whose operator runs it; its steps run as the caller.
+INSERT INTO expected SELECT trim(l), '.X.....' FROM string_to_table($$
+    credit.keep_monitor(text,date,date,date,date,regclass,jsonb)
+    credit.monitor(text,date,date,date,date,regclass,jsonb)
+    credit._keep_monitor(bigint,date,date,date,date,text,jsonb,jsonb)
+    credit._monitor_attributes(bigint,date,date,date,date)
+    credit._monitor_cases(bigint,date,date,date,date,regclass,jsonb)
+    credit._monitor_check(text,regclass,jsonb)
+    credit._monitor_light(jsonb,text,double precision)
+    credit._monitor_performance(bigint,credit._monitor_case[],jsonb)
+    credit._monitor_population(bigint,credit._monitor_case[],jsonb)
+    credit._monitor_ratings(bigint,date,date)
+    credit._wilson(double precision,double precision)
 $$, E'\n') l WHERE trim(l) <> '';
 -- Targets and statistics: aggregates.
 INSERT INTO expected SELECT trim(l), '.X...X.' FROM string_to_table($$
@@ -837,6 +889,8 @@ INSERT INTO expected VALUES
     ('table credit.grade_rule',             '.r..rrr'),
     ('table credit.rating',                 '.r.....'),
     ('table credit.fit',                    '.r...rr'),
+    ('table credit.monitor_run',            '.r....r'),
+    ('view credit.monitor_figure',          '.r....r'),
 -- Targets and figures are aggregates.
     ('table credit.metric',                 '.r...r.'),
     ('table credit.pack',                   '.r...r.'),
@@ -899,6 +953,7 @@ INSERT INTO expected VALUES
     ('sequence credit.bulletin_bulletin_id_seq',            '.......'),
     ('sequence credit.observation_history_history_id_seq',  '.......'),
     ('sequence credit.fit_fit_id_seq',                      '.......'),
+    ('sequence credit.monitor_run_run_id_seq',              '.......'),
     ('sequence credit.rating_rating_id_seq',                '.......'),
     ('sequence credit.record_record_id_seq',                '.......'),
     ('sequence credit.subject_subject_id_seq',              '.......'),
@@ -909,6 +964,9 @@ INSERT INTO expected VALUES
     ('type credit.batch_summary',           'XXXXXXX'),
     ('type credit.opened_record',           'XXXXXXX'),
     ('type credit.estimate',                'XXXXXXX'),
+    ('type credit.bin_evidence',            'XXXXXXX'),
+    ('type credit._bin_counts_row',         'XXXXXXX'),
+    ('type credit._monitor_case',           'XXXXXXX'),
     ('type credit._observation_row',        'XXXXXXX'),
     ('type credit._figure',                 'XXXXXXX'),
     ('type credit._case',                   'XXXXXXX'),

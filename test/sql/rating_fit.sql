@@ -96,4 +96,35 @@ SELECT version FROM credit.fit_scorecard('by analyst', 'sample', 'bad', '{a}');
 SELECT pg_temp.fails('SELECT credit.fit_logistic(''closed'', ''bad'', ''{a}'')'), pg_temp.fails('SELECT credit.iv(''closed'', ''a'', ''bad'')'), pg_temp.fails('SELECT credit.publish_model(''by analyst'')');
 RESET ROLE;
 SELECT fitted_by FROM credit.fit ORDER BY fit_id DESC LIMIT 1;
+
+-- a sample of real numbers: bounds have at most 15 digits, and part the same cases as the exact ones
+CREATE TABLE real_sample AS SELECT i, sqrt(i * 7919 % 1009) / 3 AS a, ln(1 + i * 104729 % 997) / 7 AS b, (i * 15485863::bigint % 10007) / 10007.0 < 1 / (1 + exp(2 - sqrt(i * 7919 % 1009) / 20)) AS bad FROM generate_series(1, 5000) i;
+SELECT method, bool_and(low::numeric::float8 = low) AS short, bool_and(b.good_count + b.bad_count = (SELECT count(*) FROM real_sample s WHERE (b.low IS NULL OR s.a >= b.low) AND (b.high IS NULL OR s.a < b.high))) AS counts
+  FROM (VALUES ('quantile'), ('monotone')) m(method), credit.woe_bins('real_sample', 'a', 'bad', jsonb_build_object('method', method)) b GROUP BY 1 ORDER BY 1;
+SELECT bool_and(low::numeric::float8 = low) AS short, bool_and(b.good_count + b.bad_count = (SELECT count(*) FROM real_sample s WHERE (b.low IS NULL OR s.a > b.low) AND (b.high IS NULL OR s.a <= b.high))) AS counts
+  FROM credit.woe_bins('real_sample', 'a', 'bad', '{"closure": "openClosed"}') b;
+SELECT version FROM credit.fit_scorecard('real', 'real_sample', 'bad', '{a,b}', '{"bins": {"bins": 5}}');
+-- the scorecard gives each row the points of its own weight
+SELECT bool_and(credit.score('real@1', s) = (m ->> 'initial_score')::numeric + round((-20 / ln(2) * fa.estimate * ba.woe)::numeric) + round((-20 / ln(2) * fb.estimate * bb.woe)::numeric)) AS points, count(*)
+  FROM real_sample s, credit.fit f, credit.model_definition('real', 1) m, credit.fit_terms(f.fit) fa, credit.fit_terms(f.fit) fb,
+       jsonb_to_recordset(f.bins -> 'a') ba(low float8, high float8, woe float8), jsonb_to_recordset(f.bins -> 'b') bb(low float8, high float8, woe float8)
+ WHERE f.sample = 'public.real_sample' AND fa.term = 'a' AND fb.term = 'b' AND (ba.low IS NULL OR s.a >= ba.low) AND (ba.high IS NULL OR s.a < ba.high) AND (bb.low IS NULL OR s.b >= bb.low) AND (bb.high IS NULL OR s.b < bb.high);
+-- whoever reviews a draft fits again: an honest one agrees, one with invented statistics is told, and neither rates anybody
+SELECT count(*) AS differences FROM credit.fit f, credit.check_fit(f.fit_id) WHERE f.sample = 'public.real_sample';
+SET LOCAL ROLE rating_fit_analyst;
+SELECT k.version FROM credit._keep_fit('real', 'public.real_sample', 'bad', '{a,b}', '{"a": "double precision"}', '{"bins": {"bins": 5}}', '{"a": [{"bin": 1, "kind": "interval", "closure": "closedOpen", "woe": 5, "good_count": 9, "bad_count": 1}]}',
+    '{"n": 5000, "bad": 7, "terms": [{"term": "intercept", "estimate": -3, "std_error": 0.01}, {"term": "a", "estimate": 2, "std_error": 0.01}]}', '[]') k;
+SELECT pg_temp.fails('SELECT credit.publish_model(''real'', 2)'), pg_temp.fails('SELECT credit.submit_model(''real'', 2)'), pg_temp.fails('SELECT credit._fit_definition(''x'', ''{}'', ''{}'', ''{}'', ''{}'')');
+RESET ROLE;
+SELECT pg_temp.fails('SELECT credit.rate(''real@2'', 1, s) FROM real_sample s LIMIT 1');
+SELECT part, item, kept IS NULL AS nothing_kept, fitted IS NULL AS nothing_fitted FROM credit.fit f, credit.check_fit(f.fit_id) WHERE f.fitted_by = 'rating_fit_analyst' AND f.sample = 'public.real_sample';
+UPDATE real_sample SET bad = NOT bad WHERE i = 17;
+SELECT DISTINCT part FROM credit.fit f, credit.check_fit(f.fit_id) WHERE f.fitted_by <> 'rating_fit_analyst' AND f.sample = 'public.real_sample' ORDER BY 1;
+CREATE TEMP TABLE nothing AS SELECT NULL::float8 AS x, i = 1 AS b FROM generate_series(1, 3) i;
+SELECT pg_temp.fails('SELECT credit.check_fit(-1)'), pg_temp.fails('SELECT credit.iv(''nothing'', ''x'', ''b'')');
+-- straight to review; whoever fitted it does not publish it
+SELECT version FROM credit.fit_scorecard('reviewed', 'real_sample', 'bad', '{a}', '{"submit": true}');
+SELECT status, digest IS NOT NULL AS sealed FROM credit.model WHERE name = 'reviewed';
+SELECT credit.set_publication_policy('second_person');
+SELECT pg_temp.fails('SELECT credit.publish_model(''reviewed'', 1)');
 ROLLBACK;
