@@ -609,7 +609,8 @@ COMMENT ON FUNCTION credit.grade(text, float8) IS 'grade of a score by a model (
 -- ---------------------------------------------------------------------------
 
 CREATE FUNCTION credit._evaluate(model text, "row" record,
-        OUT model_id bigint, OUT status text, OUT score float8, OUT grade text, OUT inputs text, OUT reasons text)
+        OUT model_id bigint, OUT status text, OUT score float8, OUT grade text, OUT inputs jsonb,
+        OUT inputs_digest bytea, OUT reasons jsonb)
     AS 'MODULE_PATHNAME', 'pgcredit_evaluate' LANGUAGE C STABLE STRICT PARALLEL SAFE COST 1000;
 
 CREATE FUNCTION credit._score_inputs(model text, inputs jsonb) RETURNS float8
@@ -619,7 +620,6 @@ CREATE FUNCTION credit.rate(model text, subject_id bigint, "row" record) RETURNS
     LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
 DECLARE
     evaluated record;
-    kept jsonb;
     id bigint;
 BEGIN
     -- an assignment, not a query: its call site keeps the compiled card from row to row
@@ -632,10 +632,9 @@ BEGIN
                         rate.model, CASE evaluated.status WHEN 'draft' THEN 'a draft' ELSE evaluated.status END
             USING ERRCODE = 'object_not_in_prerequisite_state';
     END IF;
-    kept := evaluated.inputs::jsonb;
     INSERT INTO credit.rating (subject_id, model_id, score, grade, inputs, inputs_digest, reasons, rated_by, valid_until, review_on)
-    SELECT rate.subject_id, evaluated.model_id, evaluated.score, evaluated.grade, kept,
-           sha256(convert_to(credit._canonical_json(kept), 'UTF8')), evaluated.reasons::jsonb, credit.calling_role()::text,
+    SELECT rate.subject_id, evaluated.model_id, evaluated.score, evaluated.grade, evaluated.inputs,
+           evaluated.inputs_digest, evaluated.reasons, credit.calling_role()::text,
            (clock_timestamp() + make_interval(months => m.valid_months))::date - 1,
            (clock_timestamp() + make_interval(months => m.review_months))::date
       FROM credit.model m WHERE m.model_id = evaluated.model_id

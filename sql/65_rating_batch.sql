@@ -144,10 +144,6 @@ SELECT credit._audit_table('credit.grade_terms');
 
 -- storing many ----------------------------------------------------------------
 
--- SHA-256 of the canonical form, as credit.rate computes it, in one step.
-CREATE FUNCTION credit._inputs_digest(inputs jsonb) RETURNS bytea
-    AS 'MODULE_PATHNAME', 'pgcredit_inputs_digest' LANGUAGE C IMMUTABLE STRICT PARALLEL SAFE;
-
 CREATE FUNCTION credit._row_subject("row" record) RETURNS bigint
     AS 'MODULE_PATHNAME', 'pgcredit_row_subject' LANGUAGE C STABLE STRICT PARALLEL SAFE;
 
@@ -164,12 +160,11 @@ CREATE FUNCTION credit._rating_statement(given text, with_basis boolean) RETURNS
         SELECT d.subject_id, d.model_id, d.score, d.grade, d.inputs, d.digest, d.reasons, d.rated_by,
                (clock_timestamp() + make_interval(months => m.valid_months))::date - 1,
                (clock_timestamp() + make_interval(months => m.review_months))::date
-          FROM (SELECT k.*, credit._inputs_digest(k.inputs) AS digest
-                  FROM (SELECT v.subject_id, (v.e).model_id, (v.e).score, (v.e).grade, (v.e).inputs::jsonb AS inputs,
-                               (v.e).reasons::jsonb AS reasons, v.rated_by
-                          FROM (SELECT g.subject_id, credit._evaluate($1, g."row") AS e, w.rated_by
-                                  FROM (%s) g, (SELECT credit.calling_role()::text AS rated_by OFFSET 0) w
-                                 WHERE g.subject_id BETWEEN $3 AND $4 OFFSET 0) v OFFSET 0) k OFFSET 0) d
+          FROM (SELECT v.subject_id, (v.e).model_id, (v.e).score, (v.e).grade, (v.e).inputs, (v.e).inputs_digest AS digest,
+                       (v.e).reasons, v.rated_by
+                  FROM (SELECT g.subject_id, credit._evaluate($1, g."row") AS e, w.rated_by
+                          FROM (%s) g, (SELECT credit.calling_role()::text AS rated_by OFFSET 0) w
+                         WHERE g.subject_id BETWEEN $3 AND $4 OFFSET 0) v OFFSET 0) d
           JOIN credit.model m ON m.model_id = d.model_id
          WHERE NOT ($5 AND COALESCE((SELECT o.inputs_digest = d.digest FROM credit.rating o
                                       WHERE o.subject_id = d.subject_id AND o.model_id = d.model_id
@@ -823,7 +818,7 @@ CREATE TRIGGER erase_rating_marks AFTER UPDATE OF log_salt ON credit.subject
 
 REVOKE ALL ON credit.rating_run, credit.rating_batch, credit.rating_failure, credit.rating_basis, credit.rating_dynamic,
     credit.rating_mark, credit.grade_notice_rule, credit.grade_notice, credit.grade_terms, credit.stat_progress_rating FROM PUBLIC;
-REVOKE ALL ON FUNCTION credit._inputs_digest(jsonb), credit._row_subject(record), credit._rating_statement(text, boolean),
+REVOKE ALL ON FUNCTION credit._row_subject(record), credit._rating_statement(text, boolean),
     credit._rating_try(bigint, text, bigint, text, text, anyelement, bigint[], boolean, date, boolean, timestamptz),
     credit._rate_by_indicators(bigint, bigint, bigint[], boolean, date, boolean), credit._published_model(text),
     credit._rating_open(text, regclass, date, integer, boolean, boolean, text[], bigint),

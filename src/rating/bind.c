@@ -268,18 +268,19 @@ date_text(DateADT date)
 char *
 pgcredit_value_text(PgcreditColumnKind kind, Datum value)
 {
-	char		buffer[Max(DOUBLE_SHORTEST_DECIMAL_LEN, FLOAT_SHORTEST_DECIMAL_LEN)];
+	char		buffer[Max(Max(DOUBLE_SHORTEST_DECIMAL_LEN, FLOAT_SHORTEST_DECIMAL_LEN), MAXINT8LEN + 1)];
 	text	   *string;
 	int			len;
 
 	switch (kind)
 	{
 		case PGCREDIT_COLUMN_INT2:
-			return psprintf("%d", DatumGetInt16(value));
 		case PGCREDIT_COLUMN_INT4:
-			return psprintf("%d", DatumGetInt32(value));
+			len = pg_ltoa(kind == PGCREDIT_COLUMN_INT2 ? DatumGetInt16(value) : DatumGetInt32(value), buffer);
+			return pnstrdup(buffer, len);
 		case PGCREDIT_COLUMN_INT8:
-			return psprintf(INT64_FORMAT, DatumGetInt64(value));
+			len = pg_lltoa(DatumGetInt64(value), buffer);
+			return pnstrdup(buffer, len);
 		case PGCREDIT_COLUMN_FLOAT4:
 			float_to_shortest_decimal_buf(DatumGetFloat4(value), buffer);
 			return pstrdup(buffer);

@@ -151,60 +151,33 @@ pgcredit_explain(PG_FUNCTION_ARGS)
 }
 
 /*
- * The columns that the card reads, as a JSON object: name to type and exact
- * text of the value, null for a missing one.  A column that several
- * characteristics read stands there once.
+ * The ranked reasons as jsonb: [{"code": …, "difference": …}, …].
  */
-static char *
-inputs_json(const PgcreditRow *row)
+static Jsonb *
+reasons_jsonb(const PgcreditCard *card, const Explanation *e)
 {
-	StringInfoData out;
-	int			n = row->bound->n;
+	JsonbParseState *state = NULL;
+	JsonbValue	code_key = {.type = jbvString, .val.string = {.val = "code", .len = 4}};
+	JsonbValue	difference_key = {.type = jbvString, .val.string = {.val = "difference", .len = 10}};
 
-	initStringInfo(&out);
-	appendStringInfoChar(&out, '{');
-	for (int i = 0; i < n; i++)
-	{
-		const PgcreditBinding *binding = &row->bound->bindings[i];
-		bool		seen = false;
-
-		for (int j = 0; j < i && !seen; j++)
-			seen = row->bound->bindings[j].column == binding->column;
-		if (seen)
-			continue;
-		if (i > 0)
-			appendStringInfoChar(&out, ',');
-		escape_json(&out, binding->characteristic->field);
-		appendStringInfo(&out, ":{\"type\":\"%s\",\"value\":", pgcredit_column_kind_name(binding->kind));
-		if (row->isnull[binding->column])
-			appendStringInfoString(&out, "null");
-		else
-			escape_json(&out, pgcredit_value_text(binding->kind, row->values[binding->column]));
-		appendStringInfoChar(&out, '}');
-	}
-	appendStringInfoChar(&out, '}');
-	return out.data;
-}
-
-static char *
-reasons_json(const PgcreditCard *card, const Explanation *e)
-{
-	StringInfoData out;
-
-	initStringInfo(&out);
-	appendStringInfoChar(&out, '[');
+	(void) pushJsonbValue(&state, WJB_BEGIN_ARRAY, NULL);
 	for (int r = 0; r < e->nranked; r++)
 	{
 		int			reason = e->ranked[r];
+		JsonbValue	code = {.type = jbvString};
+		JsonbValue	difference = {.type = jbvNumeric};
 
-		appendStringInfoString(&out, r == 0 ? "{\"code\":" : ",{\"code\":");
-		escape_json(&out, card->reasons[reason].code);
-		appendStringInfo(&out, ",\"difference\":%s}",
-						 DatumGetCString(DirectFunctionCall1(numeric_out,
-															 micro_numeric(e->reason_sums[reason]))));
+		code.val.string.val = card->reasons[reason].code;
+		code.val.string.len = strlen(code.val.string.val);
+		difference.val.numeric = DatumGetNumeric(micro_numeric(e->reason_sums[reason]));
+		(void) pushJsonbValue(&state, WJB_BEGIN_OBJECT, NULL);
+		(void) pushJsonbValue(&state, WJB_KEY, &code_key);
+		(void) pushJsonbValue(&state, WJB_VALUE, &code);
+		(void) pushJsonbValue(&state, WJB_KEY, &difference_key);
+		(void) pushJsonbValue(&state, WJB_VALUE, &difference);
+		(void) pushJsonbValue(&state, WJB_END_OBJECT, NULL);
 	}
-	appendStringInfoChar(&out, ']');
-	return out.data;
+	return JsonbValueToJsonb(pushJsonbValue(&state, WJB_END_ARRAY, NULL));
 }
 
 /*
@@ -218,10 +191,11 @@ pgcredit_evaluate(PG_FUNCTION_ARGS)
 	const PgcreditCard *card = site->row.card;
 	Explanation *e = explain_row(&site->row);
 	double		score = pgcredit_score_real(e->sum);
-	Datum		values[6];
-	bool		nulls[6] = {false};
+	bytea	   *digest = palloc(VARHDRSZ + PGCREDIT_HASH_BYTES);
+	Datum		values[7];
+	bool		nulls[7] = {false};
 
-	/* looked up once: it takes longer than the evaluation */
+	/* made once: it takes longer than the evaluation */
 	if (site->result == NULL)
 	{
 		MemoryContext caller = MemoryContextSwitchTo(site->context);
@@ -230,6 +204,7 @@ pgcredit_evaluate(PG_FUNCTION_ARGS)
 		if (get_call_result_type(fcinfo, NULL, &desc) != TYPEFUNC_COMPOSITE)
 			elog(ERROR, "return type must be a row type");
 		site->result = BlessTupleDesc(desc);
+		site->inputs = pgcredit_inputs_form(site->row.bound);
 		MemoryContextSwitchTo(caller);
 	}
 	values[0] = Int64GetDatum(card->model_id);
@@ -238,8 +213,10 @@ pgcredit_evaluate(PG_FUNCTION_ARGS)
 									card->status == 's' ? "submitted" : "retired");
 	values[2] = Float8GetDatum(score);
 	set_text(values, nulls, 3, pgcredit_card_grade(card, score));
-	values[4] = CStringGetTextDatum(inputs_json(&site->row));
-	values[5] = CStringGetTextDatum(reasons_json(card, e));
+	values[4] = JsonbPGetDatum(pgcredit_inputs_keep(&site->row, site->inputs, (uint8 *) VARDATA(digest)));
+	SET_VARSIZE(digest, VARHDRSZ + PGCREDIT_HASH_BYTES);
+	values[5] = PointerGetDatum(digest);
+	values[6] = JsonbPGetDatum(reasons_jsonb(card, e));
 	PG_RETURN_DATUM(HeapTupleGetDatum(heap_form_tuple(site->result, values, nulls)));
 }
 

@@ -26,15 +26,11 @@
 #include "storage/latch.h"
 #include "utils/array.h"
 #include "utils/builtins.h"
-#include "utils/jsonb.h"
 #include "utils/snapmgr.h"
 #include "utils/typcache.h"
 
-#include "core/canonical.h"
 #include "core/core.h"
-#include "crypto/crypto.h"
 
-PG_FUNCTION_INFO_V1(pgcredit_inputs_digest);
 PG_FUNCTION_INFO_V1(pgcredit_rate_all);
 PG_FUNCTION_INFO_V1(pgcredit_row_subject);
 
@@ -61,24 +57,6 @@ typedef struct WorkerOrder
 	Oid			role;
 	int64		run;
 } WorkerOrder;
-
-/*
- * credit._inputs_digest(inputs jsonb) returns bytea
- */
-Datum
-pgcredit_inputs_digest(PG_FUNCTION_ARGS)
-{
-	Jsonb	   *inputs = PG_GETARG_JSONB_P(0);
-	bytea	   *digest = palloc(VARHDRSZ + PGCREDIT_HASH_BYTES);
-	StringInfoData canonical;
-
-	initStringInfo(&canonical);
-	pgcredit_canonical_json(&canonical, &inputs->root, ERRCODE_INVALID_PARAMETER_VALUE);
-	SET_VARSIZE(digest, VARHDRSZ + PGCREDIT_HASH_BYTES);
-	pgcredit_sha256(canonical.data, canonical.len, (uint8 *) VARDATA(digest));
-	pfree(canonical.data);
-	PG_RETURN_BYTEA_P(digest);
-}
 
 /*
  * credit._row_subject("row" record) returns bigint: its column subject_id.

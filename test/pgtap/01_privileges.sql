@@ -630,7 +630,6 @@ INSERT INTO expected SELECT trim(l), '.......' FROM string_to_table($$
     credit._indicator_compute(text,text,bigint[],date,boolean)
     credit._indicator_day()
     credit._indicator_shows_disputed()
-    credit._inputs_digest(jsonb)
     credit._mark_subjects()
     credit._notice_grades()
     credit._published_model(text)
