@@ -21,6 +21,7 @@
  * so that score (a double) and its decimal text say exactly the same.
  */
 #define PGCREDIT_MAX_POINTS		(INT64_C(1000000) * PGCREDIT_MICRO)
+#define PGCREDIT_NO_POINTS		PG_INT64_MIN
 #define PGCREDIT_MAX_CHARACTERISTICS 500
 #define PGCREDIT_MAX_ATTRIBUTES 10000
 #define PGCREDIT_MAX_NAME		63
@@ -132,21 +133,25 @@ typedef enum PgcreditColumnKind
 
 /*
  * One characteristic bound to one column: all that scoring a value needs, in
- * one place.
+ * one place.  A value is found in a slot: the segment between two cuts (0 to
+ * ncuts), the slot for SQL NULL, the one for what nothing else covers, or, for
+ * a text, that of its attribute (from ncuts + PGCREDIT_SLOT_FIRST on).
  */
+#define PGCREDIT_SLOT_MISSING 1
+#define PGCREDIT_SLOT_OTHER 2
+#define PGCREDIT_SLOT_FIRST 3
+
 typedef struct PgcreditBinding
 {
 	PgcreditColumnKind kind;
 	int			column;			/* index into the row's values, from 0 */
-	int			missing;		/* attribute for SQL NULL */
-	int			other;			/* attribute for what no other one covers */
 	int			ncuts;
 	int			places;			/* of words */
 	int			fraction;		/* of a numeric's codes; -1: compare numbers */
-	const int64 *codes;			/* cuts as codes of the column's type */
-	const int  *segments;		/* attribute of each segment, "other" filled in */
+	const int64 *codes;			/* cuts as codes of the column's type, see PGCREDIT_CUTS_AT_ONCE */
 	const PgcreditWord *words;
-	const int64 *points;		/* of each attribute */
+	const int64 *points;		/* of each slot; PGCREDIT_NO_POINTS without attribute */
+	const int  *attributes;		/* of each slot, or NO_ATTRIBUTE */
 	const Numeric *numbers;		/* cuts of a numeric column */
 	const bool *after;			/* numeric cut lies right after its number */
 	const PgcreditCharacteristic *characteristic;
@@ -157,7 +162,8 @@ typedef struct PgcreditBoundCard
 	const PgcreditCard *card;
 	int			ncolumns;		/* columns up to the last one used */
 	int			n;
-	PgcreditBinding *bindings;
+	PgcreditBinding *bindings;	/* in the card's order */
+	PgcreditBinding *by_kind;	/* the same, those of one kind together */
 } PgcreditBoundCard;
 
 /* A column offered to a card. */
@@ -201,10 +207,11 @@ extern const PgcreditCard *pgcredit_card_find(const char *model, int len,
 /* bind.c */
 extern PgcreditBoundCard *pgcredit_card_bind(const PgcreditCard *card,
 											 const PgcreditColumn *columns, int n);
-extern int	pgcredit_match_numeric(const PgcreditBinding *binding, Datum value);
+extern int	pgcredit_slot_numeric(const PgcreditBinding *binding, Datum value);
+extern int	pgcredit_slot_odd_text(const PgcreditBinding *binding, Datum value);
 extern void pgcredit_no_attribute(const PgcreditCard *card,
 								  const PgcreditBinding *binding,
-								  Datum value, bool isnull);
+								  Datum value, bool isnull) pg_attribute_noreturn();
 extern char *pgcredit_value_text(PgcreditColumnKind kind, Datum value);
 extern const char *pgcredit_column_kind_name(PgcreditColumnKind kind);
 extern const char *pgcredit_card_grade(const PgcreditCard *card, double score);

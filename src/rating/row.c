@@ -20,19 +20,24 @@ PgcreditSite *
 pgcredit_site(FunctionCallInfo fcinfo, int model_arg)
 {
 	PgcreditSite *site = fcinfo->flinfo->fn_extra;
-	text	   *model = PG_GETARG_TEXT_PP(model_arg);
-	int			len = VARSIZE_ANY_EXHDR(model);
+	text	   *model;
+	int			len;
 	MemoryContext context;
 	PgcreditSite *fresh;
 
-	if (likely(site != NULL && site->generation == pgcredit_models_generation() &&
-			   site->model_len == len && memcmp(site->model, VARDATA_ANY(model), len) == 0))
+	if (likely(site != NULL && site->model_stable && site->generation == pgcredit_models_generation()))
+		return site;
+	model = PG_GETARG_TEXT_PP(model_arg);
+	len = VARSIZE_ANY_EXHDR(model);
+	if (site != NULL && site->generation == pgcredit_models_generation() &&
+		site->model_len == len && memcmp(site->model, VARDATA_ANY(model), len) == 0)
 		return site;
 
 	/* joins the call site when all went well, so that errors leave nothing */
 	context = AllocSetContextCreate(CurrentMemoryContext, "pgcredit scoring", ALLOCSET_SMALL_SIZES);
 	fresh = MemoryContextAllocZero(context, sizeof(PgcreditSite));
 	fresh->context = context;
+	fresh->model_stable = get_fn_expr_arg_stable(fcinfo->flinfo, model_arg);
 	fresh->model_len = len;
 	fresh->model = MemoryContextAlloc(context, Max(len, 1));
 	memcpy(fresh->model, VARDATA_ANY(model), len);

@@ -22,28 +22,72 @@ PG_FUNCTION_INFO_V1(pgcredit_score_columns);
 PG_FUNCTION_INFO_V1(pgcredit_grade);
 
 /*
+ * Raise PC403 for the first characteristic, in the card's order, that has no
+ * attribute for its value.
+ */
+static void
+refuse(const PgcreditBoundCard *bound, const NullableDatum *args, const Datum *values, const bool *isnull)
+{
+	for (int i = 0; i < bound->n; i++)
+	{
+		const PgcreditBinding *binding = &bound->bindings[i];
+		Datum		value = args != NULL ? args[binding->column].value : values[binding->column];
+		bool		missing = args != NULL ? args[binding->column].isnull : isnull[binding->column];
+
+		if (pgcredit_match(binding, value, missing) == PGCREDIT_NO_ATTRIBUTE)
+			pgcredit_no_attribute(bound->card, binding, value, missing);
+	}
+	elog(ERROR, "every characteristic has an attribute");
+}
+
+/*
  * Exact sum over the card in millionths.  Values are either a function's
  * arguments (args) or a deformed row (values, isnull); each caller passes a
- * constant NULL for the other, so the choice costs nothing.
+ * constant NULL for the other, so the choice costs nothing.  Columns of one kind
+ * follow each other in a loop of their own, which processors foresee better than
+ * a switch for each.
  */
 static pg_attribute_always_inline int64
 evaluate(const PgcreditBoundCard *bound, const NullableDatum *args,
 		 const Datum *values, const bool *isnull)
 {
 	int64		sum = bound->card->initial;
+	const PgcreditBinding *binding = bound->by_kind;
+	const PgcreditBinding *end = binding + bound->n;
+	bool		refused = false;
 
-	for (int i = 0; i < bound->n; i++)
+#define SUM_OF_KIND(k) \
+	case k: \
+		do \
+		{ \
+			int			column = binding->column; \
+			Datum		value = args != NULL ? args[column].value : values[column]; \
+			bool		missing = args != NULL ? args[column].isnull : isnull[column]; \
+			int64		points = binding->points[pgcredit_slot(binding, k, value, missing)]; \
+\
+			refused |= points == PGCREDIT_NO_POINTS; \
+			sum += points; \
+		} while (++binding < end && binding->kind == k); \
+		break
+
+	while (binding < end)
 	{
-		const PgcreditBinding *binding = &bound->bindings[i];
-		int			column = binding->column;
-		Datum		value = args != NULL ? args[column].value : values[column];
-		bool		missing = args != NULL ? args[column].isnull : isnull[column];
-		int			attribute = pgcredit_match(binding, value, missing);
-
-		if (unlikely(attribute < 0))
-			pgcredit_no_attribute(bound->card, binding, value, missing);
-		sum += binding->points[attribute];
+		switch (binding->kind)
+		{
+				SUM_OF_KIND(PGCREDIT_COLUMN_INT2);
+				SUM_OF_KIND(PGCREDIT_COLUMN_INT4);
+				SUM_OF_KIND(PGCREDIT_COLUMN_INT8);
+				SUM_OF_KIND(PGCREDIT_COLUMN_FLOAT4);
+				SUM_OF_KIND(PGCREDIT_COLUMN_FLOAT8);
+				SUM_OF_KIND(PGCREDIT_COLUMN_NUMERIC);
+				SUM_OF_KIND(PGCREDIT_COLUMN_BOOL);
+				SUM_OF_KIND(PGCREDIT_COLUMN_DATE);
+				SUM_OF_KIND(PGCREDIT_COLUMN_TEXT);
+				SUM_OF_KIND(PGCREDIT_COLUMN_BPCHAR);
+		}
 	}
+	if (unlikely(refused))
+		refuse(bound, args, values, isnull);
 	return sum;
 }
 
