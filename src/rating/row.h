@@ -29,7 +29,7 @@ typedef struct PgcreditSite
 	PgcreditRow row;
 	MemoryContext context;		/* holds all below and what hangs on row */
 	uint64		generation;
-	bool		model_stable;	/* the model's name is the same in all calls */
+	bool		model_constant;	/* the model's name is the same in all calls */
 	int			model_len;
 	char	   *model;
 	Oid			row_type;
