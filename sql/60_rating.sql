@@ -688,6 +688,24 @@ $$;
 COMMENT ON FUNCTION credit.replay(bigint, bigint) IS
     'recompute a rating from its stored inputs and model version, compare bit for bit and say what differs (评级重放)';
 
+CREATE FUNCTION credit.replay(rating_id bigint,
+        OUT equal boolean, OUT stored_score float8, OUT replayed_score float8, OUT inputs_intact boolean,
+        OUT stored_grade text, OUT replayed_grade text, OUT differences text[]) RETURNS record
+    LANGUAGE plpgsql STABLE SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
+#variable_conflict use_variable
+DECLARE
+    of_subject bigint;
+BEGIN
+    SELECT r.subject_id INTO of_subject FROM credit.rating r WHERE r.rating_id = replay.rating_id;
+    IF NOT FOUND THEN
+        RAISE EXCEPTION 'there is no rating %', rating_id USING ERRCODE = 'no_data_found';
+    END IF;
+    SELECT * INTO equal, stored_score, replayed_score, inputs_intact, stored_grade, replayed_grade, differences
+      FROM credit.replay(of_subject, rating_id);
+END
+$$;
+COMMENT ON FUNCTION credit.replay(bigint) IS 'the same of a rating by its number alone (评级重放)';
+
 CREATE FUNCTION credit.explain(rating_id bigint)
     RETURNS TABLE (ordinal integer, characteristic text, title_zh text, title_en text, value text, attribute text, points numeric,
                    baseline numeric, difference numeric, reason_code text, reason_rank integer, reason_zh text, reason_en text,
@@ -814,7 +832,7 @@ REVOKE ALL ON FUNCTION
     credit.retire_model(text, integer), credit.discard_model(text, integer), credit.model_definition(text, integer),
     credit._score_support(internal), credit.score(text, record), credit._score_columns(text, text[], "any"),
     credit.explain(text, record), credit.grade(text, float8), credit._evaluate(text, record),
-    credit._score_inputs(text, jsonb), credit._explain_inputs(text, jsonb), credit.explain(bigint), credit.rate(text, bigint, record), credit.replay(bigint, bigint),
+    credit._score_inputs(text, jsonb), credit._explain_inputs(text, jsonb), credit.explain(bigint), credit.rate(text, bigint, record), credit.replay(bigint, bigint), credit.replay(bigint),
     credit._rank_transition(internal, float8, boolean), credit._rank_combine(internal, internal),
     credit._rank_serialize(internal), credit._rank_deserialize(bytea, internal), credit._auc_final(internal),
     credit._gini_final(internal), credit._ks_final(internal),
@@ -827,7 +845,8 @@ REVOKE ALL ON FUNCTION
     FROM PUBLIC;
 GRANT EXECUTE ON FUNCTION credit.create_model(jsonb), credit.submit_model(text, integer), credit.return_model(text, integer),
     credit.forbid_attribute(text, text), credit.publish_model(text, integer), credit.retire_model(text, integer),
-    credit.discard_model(text, integer), credit.rate(text, bigint, record), credit.explain(bigint), credit.replay(bigint, bigint) TO credit_operator;
+    credit.discard_model(text, integer), credit.rate(text, bigint, record), credit.explain(bigint), credit.replay(bigint, bigint),
+    credit.replay(bigint) TO credit_operator;
 GRANT EXECUTE ON FUNCTION credit.model_definition(text, integer) TO credit_operator, credit_analyst, credit_institution, credit_auditor;
 -- _score_columns is what the planner makes of score: whoever may call one must be able to call the other
 GRANT EXECUTE ON FUNCTION credit.score(text, record), credit._score_columns(text, text[], "any"),
