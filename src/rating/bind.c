@@ -107,14 +107,16 @@ static void
 bind_cuts(PgcreditBinding *binding)
 {
 	const PgcreditCharacteristic *c = binding->characteristic;
-	int64	   *codes = palloc(sizeof(int64) * TYPEALIGN(PGCREDIT_CUTS_AT_ONCE, Max(c->ncuts, 1)));
+	int			last = TYPEALIGN(PGCREDIT_CUTS_AT_ONCE, Max(c->ncuts, 1));
+	int64	   *codes = palloc(sizeof(int64) * last);
 	Numeric    *numbers = palloc0(sizeof(Numeric) * Max(c->ncuts, 1));
 	bool	   *afters = palloc0(sizeof(bool) * Max(c->ncuts, 1));
 
-	for (int i = 0; i < (int) TYPEALIGN(PGCREDIT_CUTS_AT_ONCE, Max(c->ncuts, 1)); i++)
+	for (int i = 0; i < last; i++)
 		codes[i] = PG_INT64_MAX;
 	binding->fraction = binding->kind == PGCREDIT_COLUMN_NUMERIC ? numeric_codes(c, codes) : -1;
 	binding->ncuts = c->ncuts;
+	binding->last = last;
 	binding->codes = codes;
 	binding->numbers = numbers;
 	binding->after = afters;
@@ -148,15 +150,19 @@ static void
 bind_slots(PgcreditBinding *binding)
 {
 	const PgcreditCharacteristic *c = binding->characteristic;
-	int			first = c->ncuts + PGCREDIT_SLOT_FIRST;
+	int			first = binding->last + PGCREDIT_SLOT_FIRST;
 	int			n = first + c->nattributes;
 	int		   *attributes = palloc(sizeof(int) * n);
 	int64	   *points = palloc(sizeof(int64) * n);
 
-	for (int i = 0; i <= c->ncuts; i++)
-		attributes[i] = c->segments[i] == PGCREDIT_NO_ATTRIBUTE ? c->other : c->segments[i];
-	attributes[c->ncuts + PGCREDIT_SLOT_MISSING] = c->missing;
-	attributes[c->ncuts + PGCREDIT_SLOT_OTHER] = c->other;
+	for (int i = 0; i <= binding->last; i++)
+	{
+		int			segment = c->segments[Min(i, c->ncuts)];
+
+		attributes[i] = segment == PGCREDIT_NO_ATTRIBUTE ? c->other : segment;
+	}
+	attributes[binding->last + PGCREDIT_SLOT_MISSING] = c->missing;
+	attributes[binding->last + PGCREDIT_SLOT_OTHER] = c->other;
 	for (int a = 0; a < c->nattributes; a++)
 		attributes[first + a] = a;
 	for (int i = 0; i < n; i++)
@@ -238,7 +244,7 @@ pgcredit_slot_odd_text(const PgcreditBinding *binding, Datum value)
 	if (binding->kind == PGCREDIT_COLUMN_BPCHAR)
 		len = bpchartruelen(VARDATA_ANY(string), len);
 	attribute = pgcredit_find_word(binding->words, binding->places, VARDATA_ANY(string), len);
-	return binding->ncuts + (attribute < 0 ? PGCREDIT_SLOT_OTHER : PGCREDIT_SLOT_FIRST + attribute);
+	return binding->last + (attribute < 0 ? PGCREDIT_SLOT_OTHER : PGCREDIT_SLOT_FIRST + attribute);
 }
 
 /*
@@ -275,7 +281,7 @@ pgcredit_slot_numeric(const PgcreditBinding *binding, Datum value)
 	else
 		number = NumericGetDatum(DatumGetNumeric(value));
 	if (numeric_is_nan(DatumGetNumeric(number)))
-		return binding->ncuts + PGCREDIT_SLOT_OTHER;
+		return binding->last + PGCREDIT_SLOT_OTHER;
 	while (lo < hi)
 	{
 		int			mid = (lo + hi) / 2;

@@ -21,7 +21,12 @@
  * so that score (a double) and its decimal text say exactly the same.
  */
 #define PGCREDIT_MAX_POINTS		(INT64_C(1000000) * PGCREDIT_MICRO)
-#define PGCREDIT_NO_POINTS		PG_INT64_MIN
+/*
+ * Points of a value that no attribute takes.  A sum with one of them or several
+ * is below PGCREDIT_REFUSED_BELOW, and no other is.
+ */
+#define PGCREDIT_NO_POINTS		(-(INT64_C(1) << 53))
+#define PGCREDIT_REFUSED_BELOW	(PGCREDIT_NO_POINTS / 2)
 #define PGCREDIT_MAX_CHARACTERISTICS 500
 #define PGCREDIT_MAX_ATTRIBUTES 10000
 #define PGCREDIT_MAX_NAME		63
@@ -133,9 +138,10 @@ typedef enum PgcreditColumnKind
 
 /*
  * One characteristic bound to one column: all that scoring a value needs, in
- * one place.  A value is found in a slot: the segment between two cuts (0 to
- * ncuts), the slot for SQL NULL, the one for what nothing else covers, or, for
- * a text, that of its attribute (from ncuts + PGCREDIT_SLOT_FIRST on).
+ * one place.  A value is found in a slot: the segment between two cuts (from 0
+ * to last; those after ncuts are the same as ncuts), the slot for SQL NULL, the
+ * one for what nothing else covers, or, for a text, that of its attribute (from
+ * last + PGCREDIT_SLOT_FIRST on).
  */
 #define PGCREDIT_SLOT_MISSING 1
 #define PGCREDIT_SLOT_OTHER 2
@@ -146,9 +152,10 @@ typedef struct PgcreditBinding
 	PgcreditColumnKind kind;
 	int			column;			/* index into the row's values, from 0 */
 	int			ncuts;
+	int			last;			/* ncuts rounded up, see PGCREDIT_CUTS_AT_ONCE */
 	int			places;			/* of words */
 	int			fraction;		/* of a numeric's codes; -1: compare numbers */
-	const int64 *codes;			/* cuts as codes of the column's type, see PGCREDIT_CUTS_AT_ONCE */
+	const int64 *codes;			/* cuts as codes of the column's type, filled up to last */
 	const PgcreditWord *words;
 	const int64 *points;		/* of each slot; PGCREDIT_NO_POINTS without attribute */
 	const int  *attributes;		/* of each slot, or NO_ATTRIBUTE */

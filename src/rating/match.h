@@ -39,7 +39,7 @@ pgcredit_slot_of_code(const PgcreditBinding *binding, int64 code)
 		cuts += PGCREDIT_CUTS_AT_ONCE;
 		left -= PGCREDIT_CUTS_AT_ONCE;
 	} while (left > 0);
-	return Min(below, ncuts);
+	return below;
 }
 
 /*
@@ -52,7 +52,7 @@ pgcredit_slot(const PgcreditBinding *binding, PgcreditColumnKind kind, Datum val
 	int64		code;
 
 	if (unlikely(isnull))
-		return binding->ncuts + PGCREDIT_SLOT_MISSING;
+		return binding->last + PGCREDIT_SLOT_MISSING;
 	switch (kind)
 	{
 		case PGCREDIT_COLUMN_INT2:
@@ -77,7 +77,7 @@ pgcredit_slot(const PgcreditBinding *binding, PgcreditColumnKind kind, Datum val
 					DatumGetFloat8(value) : (double) DatumGetFloat4(value);
 
 				if (unlikely(isnan(real)))
-					return binding->ncuts + PGCREDIT_SLOT_OTHER;
+					return binding->last + PGCREDIT_SLOT_OTHER;
 				code = pgcredit_double_code(real);
 				break;
 			}
@@ -90,7 +90,7 @@ pgcredit_slot(const PgcreditBinding *binding, PgcreditColumnKind kind, Datum val
 					return pgcredit_slot_odd_text(binding, value);
 				attribute = pgcredit_find_word(binding->words, binding->places,
 											   VARDATA_ANY(string), VARSIZE_ANY_EXHDR(string));
-				return binding->ncuts + (attribute < 0 ? PGCREDIT_SLOT_OTHER : PGCREDIT_SLOT_FIRST + attribute);
+				return binding->last + (attribute < 0 ? PGCREDIT_SLOT_OTHER : PGCREDIT_SLOT_FIRST + attribute);
 			}
 		case PGCREDIT_COLUMN_BPCHAR:
 			return pgcredit_slot_odd_text(binding, value);

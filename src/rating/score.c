@@ -54,7 +54,6 @@ evaluate(const PgcreditBoundCard *bound, const NullableDatum *args,
 	int64		sum = bound->card->initial;
 	const PgcreditBinding *binding = bound->by_kind;
 	const PgcreditBinding *end = binding + bound->n;
-	bool		refused = false;
 
 #define SUM_OF_KIND(k) \
 	case k: \
@@ -63,10 +62,8 @@ evaluate(const PgcreditBoundCard *bound, const NullableDatum *args,
 			int			column = binding->column; \
 			Datum		value = args != NULL ? args[column].value : values[column]; \
 			bool		missing = args != NULL ? args[column].isnull : isnull[column]; \
-			int64		points = binding->points[pgcredit_slot(binding, k, value, missing)]; \
 \
-			refused |= points == PGCREDIT_NO_POINTS; \
-			sum += points; \
+			sum += binding->points[pgcredit_slot(binding, k, value, missing)]; \
 		} while (++binding < end && binding->kind == k); \
 		break
 
@@ -86,7 +83,7 @@ evaluate(const PgcreditBoundCard *bound, const NullableDatum *args,
 				SUM_OF_KIND(PGCREDIT_COLUMN_BPCHAR);
 		}
 	}
-	if (unlikely(refused))
+	if (unlikely(sum < PGCREDIT_REFUSED_BELOW))
 		refuse(bound, args, values, isnull);
 	return sum;
 }
