@@ -98,31 +98,48 @@ clipped(const char *word)
 	return pnstrdup(word, pg_mbcliplen(word, strlen(word), WORD_MAX));
 }
 
+typedef struct SeenSubject
+{
+	int64		subject_id;
+	char		status;			/* of simplehash */
+} SeenSubject;
+
+#define SH_PREFIX seen
+#define SH_ELEMENT_TYPE SeenSubject
+#define SH_KEY_TYPE int64
+#define SH_KEY subject_id
+#define SH_HASH_KEY(tb, key) pgcredit_hash_subject(key)
+#define SH_EQUAL(tb, a, b) ((a) == (b))
+#define SH_SCOPE static inline
+#define SH_DECLARE
+#define SH_DEFINE
+#include "lib/simplehash.h"
+
 /*
- * Subjects in the order given, each once.  Places are left in *places for
- * finding them again; one subject needs none.
+ * Subjects in the order given, each once.
  */
 static void
-take_subjects(Request *r, const int64 *ids, int n, HTAB **places)
+take_subjects(Request *r, const int64 *ids, int n)
 {
-	HASHCTL		ctl = {.keysize = sizeof(int64),.entrysize = sizeof(SubjectPlace),.hcxt = CurrentMemoryContext};
+	seen_hash  *seen;
 
-	*places = NULL;
 	r->subject_ids = palloc_extended(n * sizeof(int64), MCXT_ALLOC_HUGE);
 	r->subject_ids[0] = ids[0];
 	r->n_subjects = 1;
 	if (n > 1)
-		*places = hash_create("subjects of an access", n, &ctl,
-							  HASH_ELEM | HASH_BLOBS | HASH_CONTEXT);
-	for (int k = 0; *places != NULL && k < n; k++)
 	{
 		bool		found;
-		SubjectPlace *place = hash_search(*places, &ids[k], HASH_ENTER, &found);
 
-		if (found)
-			continue;
-		place->place = k == 0 ? 0 : r->n_subjects++;
-		r->subject_ids[place->place] = ids[k];
+		r->n_subjects = 0;
+		seen = seen_create(CurrentMemoryContext, n, NULL);
+		for (int k = 0; k < n; k++)
+		{
+			(void) seen_insert(seen, ids[k], &found);
+			if (!found)
+				r->subject_ids[r->n_subjects++] = ids[k];
+		}
+		seen_destroy(seen);
+		r->salt_room = palloc_extended(r->n_subjects * SALT_SIZE, MCXT_ALLOC_HUGE);
 	}
 	r->salts = palloc_extended(r->n_subjects * sizeof(bytea *), MCXT_ALLOC_HUGE | MCXT_ALLOC_ZERO);
 }
@@ -268,7 +285,6 @@ Request *
 pgcredit_access_begin(FunctionCallInfo fcinfo, bool strict)
 {
 	Request    *r;
-	HTAB	   *places;
 	int64		one = 0;
 	int64	   *ids = &one;
 	int			n = 1;
@@ -296,8 +312,8 @@ pgcredit_access_begin(FunctionCallInfo fcinfo, bool strict)
 	r = pgcredit_request_begin(TextDatumGetCString(PG_GETARG_DATUM(1)));
 	r->strict = strict;
 	take_categories(r, PG_GETARG_ARRAYTYPE_P(2));
-	take_subjects(r, ids, n, &places);
-	pgcredit_decide(r, places, GetLatestSnapshot());
+	take_subjects(r, ids, n);
+	pgcredit_decide(r, GetLatestSnapshot());
 
 	r->opened = !strict || first_refused(r) == NULL;
 	pgcredit_record_request(r);

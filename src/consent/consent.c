@@ -16,4 +16,5 @@ pgcredit_consent_init(void)
 	pgcredit_guard_init();
 	pgcredit_self_init();
 	pgcredit_plain_init();
+	pgcredit_quiet_init();
 }

@@ -96,6 +96,7 @@ typedef struct Request
 	int			n_subjects;
 	int64	   *subject_ids;
 	bytea	  **salts;			/* NULL when unknown */
+	char	   *salt_room;		/* SALT_SIZE for each, or NULL: allocated one by one */
 	Decision   *decisions;		/* [subject * n_categories + category] */
 	Terms	   *terms;			/* [0] is of all days and not counted */
 	int			n_terms;
@@ -108,12 +109,16 @@ typedef struct Request
 	uint64		first_seq;		/* lowest number of its entries, once recorded */
 } Request;
 
-/* A subject's place in the request, found by its id. */
-typedef struct SubjectPlace
+/* A salt as a bytea with a short or long header, aligned. */
+#define SALT_SIZE MAXALIGN(VARHDRSZ + 16)
+
+static inline uint32
+pgcredit_hash_subject(int64 subject_id)
 {
-	int64		subject_id;
-	int			place;
-} SubjectPlace;
+	uint64		h = (uint64) subject_id * UINT64CONST(0x9e3779b97f4a7c15);
+
+	return (uint32) (h >> 32);
+}
 
 /* directory.c */
 typedef struct Institution
@@ -154,7 +159,7 @@ extern Request *pgcredit_access_begin(FunctionCallInfo fcinfo, bool strict);
 extern void pgcredit_access_finish(Request *request);
 
 /* decide.c */
-extern void pgcredit_decide(Request *request, HTAB *places, Snapshot snapshot);
+extern void pgcredit_decide(Request *request, Snapshot snapshot);
 
 static inline bool
 terms_are_counted(const Request *request, const Decision *decision)
@@ -211,9 +216,18 @@ extern void pgcredit_self_record(const char *token, const char *kind, const char
 extern void pgcredit_guard_init(void);
 extern void pgcredit_guard_apply(const Request *request);
 extern bool pgcredit_guard_is_open(Oid role);
+extern bool pgcredit_guard_asked_by(PlanState *state);
+extern Oid	pgcredit_guard_table(QueryDesc *query);
 extern bool pgcredit_guard_stands_in(QueryDesc *query);
 pg_noreturn extern void pgcredit_guard_refuse(void);
 extern bool pgcredit_grants_add_decisions(GrantSet *set, const Request *request, int s);
+
+/* quiet.c */
+extern void pgcredit_quiet_init(void);
+extern void pgcredit_quiet_begin(Relation rel);
+extern void pgcredit_quiet_end(Relation rel);
+extern void pgcredit_quiet_enter(void);
+extern void pgcredit_quiet_leave(void);
 
 /* workers.c */
 extern void pgcredit_workers_publish(const GrantSet *set, Oid role);

@@ -266,10 +266,18 @@ meet_subject(Request *r, int place, Datum salt)
 {
 	Decision   *d = &r->decisions[(Size) place * r->n_categories];
 
-	MemoryContext saved = MemoryContextSwitchTo(GetMemoryChunkContext(r));
+	bytea	   *bytes = DatumGetByteaPP(salt);
 
-	r->salts[place] = DatumGetByteaPCopy(salt);
-	MemoryContextSwitchTo(saved);
+	/* what is not as long as a salt is not one of ours, and is kept by itself */
+	if (r->salt_room && VARSIZE_ANY(bytes) <= SALT_SIZE)
+		r->salts[place] = memcpy(r->salt_room + place * SALT_SIZE, bytes, VARSIZE_ANY(bytes));
+	else
+	{
+		MemoryContext saved = MemoryContextSwitchTo(GetMemoryChunkContext(r));
+
+		r->salts[place] = DatumGetByteaPCopy(salt);
+		MemoryContextSwitchTo(saved);
+	}
 	for (int c = 0; c < r->n_categories; c++)
 		d[c].reason = r->category_ids[c] == 0 ? REASON_UNKNOWN_CATEGORY :
 			r->category_public[c] ? REASON_GRANTED : REASON_NO_CONSENT;
@@ -372,12 +380,20 @@ decide_one(Request *r, Snapshot snapshot)
 }
 
 /* ---------------------------------------------------------------------------
- * Many subjects: one query, by a cursor, since its rows take more memory than
- * the decisions
+ * Many subjects: some at a time, by a query and a cursor, since the rows take
+ * more memory than the decisions
  * ---------------------------------------------------------------------------
  */
 
 #define ROWS_AT_ONCE 1000
+#define SUBJECTS_AT_ONCE 100000
+
+/* A subject's place in the request, found by its id. */
+typedef struct SubjectPlace
+{
+	int64		subject_id;
+	int			place;
+} SubjectPlace;
 
 #define CONSENT_QUERY \
 	"SELECT c.consent_id, c.categories, c.purposes, c.valid_from, c.valid_to, c.status," \
@@ -431,21 +447,33 @@ take_row(Request *r, HTAB *places, HeapTuple tuple)
 	weigh_consent(r, place->place, &consent);
 }
 
+/*
+ * Decide the n subjects of the request from the first on; what it takes is given
+ * back at the end.
+ */
 static void
-decide_many(Request *r, HTAB *places)
+decide_some(Request *r, int first, int n)
 {
-	MemoryContext row = AllocSetContextCreate(CurrentMemoryContext, "pgcredit consent", ALLOCSET_SMALL_SIZES);
-	MemoryContext saved_context;
-	Datum	   *ids = palloc_extended(r->n_subjects * sizeof(Datum), MCXT_ALLOC_HUGE);
+	MemoryContext some = AllocSetContextCreate(CurrentMemoryContext, "pgcredit consents", ALLOCSET_DEFAULT_SIZES);
+	MemoryContext row = AllocSetContextCreate(some, "pgcredit consent", ALLOCSET_SMALL_SIZES);
+	MemoryContext saved_context = MemoryContextSwitchTo(some);
+	HASHCTL		ctl = {.keysize = sizeof(int64),.entrysize = sizeof(SubjectPlace),.hcxt = some};
+	HTAB	   *places = hash_create("subjects of an access", n, &ctl, HASH_ELEM | HASH_BLOBS | HASH_CONTEXT);
+	Datum	   *ids = palloc(n * sizeof(Datum));
 	Datum		args[2];
 	PgcreditOwner saved;
 	Portal		portal;
 
-	for (int s = 0; s < r->n_subjects; s++)
-		ids[s] = Int64GetDatum(r->subject_ids[s]);
-	args[0] = PointerGetDatum(construct_array(ids, r->n_subjects, INT8OID,
-											  sizeof(int64), FLOAT8PASSBYVAL, TYPALIGN_DOUBLE));
+	for (int s = 0; s < n; s++)
+	{
+		SubjectPlace *place = hash_search(places, &r->subject_ids[first + s], HASH_ENTER, NULL);
+
+		place->place = first + s;
+		ids[s] = Int64GetDatum(place->subject_id);
+	}
+	args[0] = PointerGetDatum(construct_array(ids, n, INT8OID, sizeof(int64), FLOAT8PASSBYVAL, TYPALIGN_DOUBLE));
 	args[1] = Int32GetDatum(r->institution_id);
+	MemoryContextSwitchTo(saved_context);
 
 	if (SPI_connect() != SPI_OK_CONNECT)
 		elog(ERROR, "SPI_connect failed");
@@ -466,7 +494,7 @@ decide_many(Request *r, HTAB *places)
 	} while (SPI_processed == ROWS_AT_ONCE);
 	SPI_cursor_close(portal);
 	pgcredit_owner_end(&saved);
-	MemoryContextDelete(row);
+	MemoryContextDelete(some);
 	SPI_finish();
 }
 
@@ -476,7 +504,7 @@ decide_many(Request *r, HTAB *places)
  * isolation level, so that everything committed before counts (P2).
  */
 void
-pgcredit_decide(Request *r, HTAB *places, Snapshot snapshot)
+pgcredit_decide(Request *r, Snapshot snapshot)
 {
 	Size		n = (Size) r->n_subjects * r->n_categories;
 
@@ -500,7 +528,8 @@ pgcredit_decide(Request *r, HTAB *places, Snapshot snapshot)
 	if (r->n_subjects == 1)
 		decide_one(r, GetActiveSnapshot());
 	else
-		decide_many(r, places);
+		for (int first = 0; first < r->n_subjects; first += SUBJECTS_AT_ONCE)
+			decide_some(r, first, Min(SUBJECTS_AT_ONCE, r->n_subjects - first));
 	PopActiveSnapshot();
 
 	for (Size k = 0; r->whole != REASON_GRANTED && k < n; k++)

@@ -5,7 +5,8 @@
  * Opening access to one subject reads three or four rows; planning aside,
  * starting and ending the executor for them would cost several times as much
  * as finding them.  What may be many rows goes through SPI instead.  No right
- * is asked for and no policy applies: the caller decides what it shows.
+ * is asked for and no policy applies: the caller decides what it shows.  How many
+ * rows were met is in no statistics (see quiet.c).
  */
 #include "postgres.h"
 
@@ -58,6 +59,9 @@ pgcredit_scan_begin(TableScan *scan, TableInfo *info, int n_keys, ScanKey keys,
 	scan->rel = table_open(info->relid, AccessShareLock);
 	scan->scan = systable_beginscan(scan->rel, info->indexid, true, snapshot, n_keys, keys);
 	scan->columns = info->columns;
+	pgcredit_quiet_begin(scan->rel);
+	if (scan->scan->irel)
+		pgcredit_quiet_begin(scan->scan->irel);
 }
 
 /*
@@ -101,6 +105,9 @@ pgcredit_scan_columns(const TableScan *scan, HeapTuple tuple, int n, Datum *valu
 void
 pgcredit_scan_end(TableScan *scan)
 {
+	if (scan->scan->irel)
+		pgcredit_quiet_end(scan->scan->irel);
+	pgcredit_quiet_end(scan->rel);
 	systable_endscan(scan->scan);
 	table_close(scan->rel, NoLock);
 }

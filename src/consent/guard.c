@@ -286,6 +286,17 @@ calls_guard(Node *node, void *context)
 	return expression_tree_walker(node, calls_guard, context);
 }
 
+/*
+ * Does this node of a plan ask the guard?
+ */
+bool
+pgcredit_guard_asked_by(PlanState *state)
+{
+	Oid			schema = pgcredit_schema_oid(true);
+
+	return calls_guard((Node *) state->plan->qual, &schema);
+}
+
 static bool
 plan_calls_guard(PlanState *state, void *context)
 {
@@ -296,28 +307,38 @@ plan_calls_guard(PlanState *state, void *context)
 }
 
 /*
- * Will this query, which has been started, ask the guard if it meets a row?
+ * credit.record, if this query, which has been started, reads it; else InvalidOid.
  */
-bool
-pgcredit_guard_stands_in(QueryDesc *query)
+Oid
+pgcredit_guard_table(QueryDesc *query)
 {
 	Oid			record;
-	Oid			schema;
 	ListCell   *lc;
 
-	if (query->planstate == NULL || superuser())
-		return false;
+	if (query->planstate == NULL)
+		return InvalidOid;
 	record = pgcredit_relation_oid("record", true);
 	if (!OidIsValid(record))
-		return false;
+		return InvalidOid;
 	foreach(lc, query->plannedstmt->rtable)
 	{
 		RangeTblEntry *rte = lfirst_node(RangeTblEntry, lc);
 
 		if (rte->rtekind == RTE_RELATION && rte->relid == record)
-			break;
+			return record;
 	}
-	if (lc == NULL)
+	return InvalidOid;
+}
+
+/*
+ * Will this query, which has been started, ask the guard if it meets a row?
+ */
+bool
+pgcredit_guard_stands_in(QueryDesc *query)
+{
+	Oid			schema;
+
+	if (superuser() || !OidIsValid(pgcredit_guard_table(query)))
 		return false;
 	schema = pgcredit_schema_oid(true);
 	return plan_calls_guard(query->planstate, &schema);

@@ -155,6 +155,7 @@ request_for(int64 subject_id)
 	r->subject_ids = palloc(sizeof(int64));
 	r->subject_ids[0] = subject_id;
 	r->salts = palloc0(sizeof(bytea *));
+	r->salt_room = NULL;
 	r->n_subjects = 1;
 	r->decisions = NULL;
 	r->n_terms = 1;
@@ -227,7 +228,7 @@ meet(int64 subject_id)
 		pgcredit_given_record();
 	saved = MemoryContextSwitchTo(pgcredit_plain.decide_context);
 	r = request_for(subject_id);
-	pgcredit_decide(r, NULL, pgcredit_plain.snapshot);
+	pgcredit_decide(r, pgcredit_plain.snapshot);
 	subject = met_insert(pgcredit_plain.met, subject_id, &found);
 	subject->withheld = false;
 	subject->salt = NULL;

@@ -25,19 +25,11 @@ typedef struct MetSubject
 	bytea	   *salt;
 } MetSubject;
 
-static inline uint32
-hash_subject(int64 subject_id)
-{
-	uint64		h = (uint64) subject_id * UINT64CONST(0x9e3779b97f4a7c15);
-
-	return (uint32) (h >> 32);
-}
-
 #define SH_PREFIX met
 #define SH_ELEMENT_TYPE MetSubject
 #define SH_KEY_TYPE int64
 #define SH_KEY subject_id
-#define SH_HASH_KEY(tb, key) hash_subject(key)
+#define SH_HASH_KEY(tb, key) pgcredit_hash_subject(key)
 #define SH_EQUAL(tb, a, b) ((a) == (b))
 #define SH_SCOPE static inline
 #define SH_DECLARE

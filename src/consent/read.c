@@ -134,28 +134,11 @@ granted_subjects(const Request *r, Datum *ids)
 	return granted;
 }
 
-/*
- * Many subjects: by a cursor, since the rows may not fit in memory.
- */
 static void
-put_records_of_many(ReturnSetInfo *rsinfo, const Request *r)
+put_rows_of(ReturnSetInfo *rsinfo, const Request *r, const GrantSet *granted, Datum *args)
 {
-	Datum		args[2];
-	GrantSet   *granted = granted_subjects(r, &args[0]);
-	Datum	   *ids = palloc(r->n_categories * sizeof(Datum));
-	int			n = 0;
-	PgcreditOwner saved;
-	Portal		portal;
+	Portal		portal = SPI_cursor_open(NULL, read_plan(), args, NULL, true);
 
-	for (int c = 0; c < r->n_categories; c++)
-		if (r->category_ids[c] != 0)
-			ids[n++] = Int16GetDatum(r->category_ids[c]);
-	args[1] = PointerGetDatum(construct_array(ids, n, INT2OID, sizeof(int16), true, TYPALIGN_SHORT));
-
-	if (SPI_connect() != SPI_OK_CONNECT)
-		elog(ERROR, "SPI_connect failed");
-	pgcredit_owner_begin(&saved);
-	portal = SPI_cursor_open(NULL, read_plan(), args, NULL, true);
 	do
 	{
 		SPI_cursor_fetch(portal, true, ROWS_AT_ONCE);
@@ -172,6 +155,38 @@ put_records_of_many(ReturnSetInfo *rsinfo, const Request *r)
 		SPI_freetuptable(SPI_tuptable);
 	} while (SPI_processed == ROWS_AT_ONCE);
 	SPI_cursor_close(portal);
+}
+
+/*
+ * Many subjects: by a cursor, since the rows may not fit in memory.
+ */
+static void
+put_records_of_many(ReturnSetInfo *rsinfo, const Request *r)
+{
+	Datum		args[2];
+	GrantSet   *granted = granted_subjects(r, &args[0]);
+	Datum	   *ids = palloc(r->n_categories * sizeof(Datum));
+	int			n = 0;
+	PgcreditOwner saved;
+
+	for (int c = 0; c < r->n_categories; c++)
+		if (r->category_ids[c] != 0)
+			ids[n++] = Int16GetDatum(r->category_ids[c]);
+	args[1] = PointerGetDatum(construct_array(ids, n, INT2OID, sizeof(int16), true, TYPALIGN_SHORT));
+
+	if (SPI_connect() != SPI_OK_CONNECT)
+		elog(ERROR, "SPI_connect failed");
+	pgcredit_owner_begin(&saved);
+	pgcredit_quiet_enter();		/* days that no consent covers are met as well */
+	PG_TRY();
+	{
+		put_rows_of(rsinfo, r, granted, args);
+	}
+	PG_FINALLY();
+	{
+		pgcredit_quiet_leave();
+	}
+	PG_END_TRY();
 	pgcredit_owner_end(&saved);
 	SPI_finish();
 }

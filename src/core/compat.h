@@ -19,6 +19,7 @@
 #include "commands/defrem.h"
 #include "executor/executor.h"
 #include "miscadmin.h"
+#include "nodes/execnodes.h"
 #include "nodes/parsenodes.h"
 #include "storage/proc.h"
 #include "utils/acl.h"
@@ -146,6 +147,27 @@ pgcredit_index_beginscan(Relation heap, Relation index, Snapshot snapshot, int n
 	return index_beginscan(heap, index, snapshot, NULL, n_keys, 0);
 #else
 	return index_beginscan(heap, index, snapshot, n_keys, 0);
+#endif
+}
+
+/* Fields of PgStat_TableStatus and PgStat_TableCounts, which begin with t_ before 16. */
+#if PG_VERSION_NUM >= 160000
+#define PGCREDIT_STAT(field) field
+#else
+#define PGCREDIT_STAT(field) t_##field
+#endif
+
+/* What EXPLAIN ANALYZE prints as "Heap Blocks". */
+static inline void
+pgcredit_clear_heap_blocks(BitmapHeapScanState *state)
+{
+#if PG_VERSION_NUM >= 180000
+	memset(&state->stats, 0, sizeof(state->stats));
+	if (state->sinstrument)
+		memset(state->sinstrument->sinstrument, 0,
+			   state->sinstrument->num_workers * sizeof(state->sinstrument->sinstrument[0]));
+#else
+	state->exact_pages = state->lossy_pages = 0;
 #endif
 }
 

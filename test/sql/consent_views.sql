@@ -31,7 +31,7 @@ DECLARE
     line text;
 BEGIN
     FOR line IN EXECUTE 'EXPLAIN (COSTS OFF) ' || statement LOOP
-        IF line ~ 'Filter:' THEN
+        IF line ~ 'Filter:.*(_guard_masked|_field_text|spy|tax_type)' THEN
             RETURN NEXT (SELECT string_agg(m[1], ', then ') FROM regexp_matches(line, '(_guard_masked|_field_text|spy|tax_type)\M', 'g') m);
         END IF;
     END LOOP;
