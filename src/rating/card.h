@@ -218,7 +218,7 @@ extern int	pgcredit_slot_numeric(const PgcreditBinding *binding, Datum value);
 extern int	pgcredit_slot_odd_text(const PgcreditBinding *binding, Datum value);
 extern void pgcredit_no_attribute(const PgcreditCard *card,
 								  const PgcreditBinding *binding,
-								  Datum value, bool isnull) pg_attribute_noreturn();
+								  Datum value, bool isnull);
 extern char *pgcredit_value_text(PgcreditColumnKind kind, Datum value);
 extern const char *pgcredit_column_kind_name(PgcreditColumnKind kind);
 extern const char *pgcredit_card_grade(const PgcreditCard *card, double score);
