@@ -27,7 +27,8 @@
 
 typedef struct Part
 {
-	const PgcreditBinding *binding;
+	PgcreditColumnKind kind;
+	int			column;
 	const char *name;
 	int			name_len;
 	const char *type;
@@ -72,15 +73,24 @@ by_name(const void *a, const void *b, void *parts)
 	return pgcredit_compare_names(x->name, x->name_len, y->name, y->name_len);
 }
 
+/*
+ * Add a column to the form unless it is there.
+ */
 static void
-make_part(Part *part, const PgcreditBinding *binding)
+add_part(PgcreditInputs *form, const char *name, PgcreditColumnKind kind, int column)
 {
+	Part	   *part = &form->parts[form->n];
 	StringInfoData text;
 
-	part->binding = binding;
-	part->name = binding->characteristic->field;
+	for (int i = 0; i < form->n; i++)
+		if (form->parts[i].column == column)
+			return;
+	form->n++;
+	part->kind = kind;
+	part->column = column;
+	part->name = name;
 	part->name_len = strlen(part->name);
-	part->type = pgcredit_column_kind_name(binding->kind);
+	part->type = pgcredit_column_kind_name(kind);
 	part->type_len = strlen(part->type);
 	initStringInfo(&text);
 	escape_json(&text, part->name);
@@ -93,20 +103,18 @@ make_part(Part *part, const PgcreditBinding *binding)
  * The form of a bound card's inputs, in the current memory context.
  */
 PgcreditInputs *
-pgcredit_inputs_form(const PgcreditBoundCard *bound)
+pgcredit_inputs_form(const PgcreditRow *row)
 {
+	const PgcreditCard *card = row->card;
+	const PgcreditBoundCard *bound = row->bound;
 	PgcreditInputs *form = palloc0(sizeof(PgcreditInputs));
 
-	form->parts = palloc0(sizeof(Part) * Max(bound->n, 1));
+	form->parts = palloc0(sizeof(Part) * Max(bound->n + card->nfields, 1));
 	for (int i = 0; i < bound->n; i++)
-	{
-		bool		seen = false;
-
-		for (int j = 0; j < i && !seen; j++)
-			seen = bound->bindings[j].column == bound->bindings[i].column;
-		if (!seen)
-			make_part(&form->parts[form->n++], &bound->bindings[i]);
-	}
+		add_part(form, bound->bindings[i].characteristic->field, bound->bindings[i].kind, bound->bindings[i].column);
+	for (int f = 0; f < card->nfields; f++)
+		if (bound->field_columns[f] >= 0)
+			add_part(form, card->fields[f].name, bound->field_kinds[f], bound->field_columns[f]);
 	qsort(form->parts, form->n, sizeof(Part), by_length);
 	form->canonical = palloc(sizeof(int) * Max(form->n, 1));
 	form->texts = palloc0(sizeof(Text) * Max(form->n, 1));
@@ -144,7 +152,7 @@ digest_inputs(const PgcreditInputs *form, uint8 *digest)
 		appendBinaryStringInfo(&out, part->canonical, part->canonical_len);
 		if (text->bytes == NULL)
 			appendBinaryStringInfo(&out, "null", 4);
-		else if (plain(part->binding->kind))
+		else if (plain(part->kind))
 		{
 			appendStringInfoChar(&out, '"');
 			appendBinaryStringInfo(&out, text->bytes, text->len);
@@ -277,11 +285,11 @@ pgcredit_inputs_keep(const PgcreditRow *row, PgcreditInputs *form, uint8 *digest
 
 	for (int i = 0; i < form->n; i++)
 	{
-		const PgcreditBinding *binding = form->parts[i].binding;
+		const Part *part = &form->parts[i];
 		Text	   *text = &form->texts[i];
 
-		text->bytes = row->isnull[binding->column] ? NULL :
-			pgcredit_value_text(binding->kind, row->values[binding->column]);
+		text->bytes = row->isnull[part->column] ? NULL :
+			pgcredit_value_text(part->kind, row->values[part->column]);
 		text->len = text->bytes == NULL ? 0 : strlen(text->bytes);
 	}
 	digest_inputs(form, digest);

@@ -44,11 +44,11 @@ typedef struct PgcreditSite
 
 extern PgcreditSite *pgcredit_site(FunctionCallInfo fcinfo, int model_arg);
 extern PgcreditSite *pgcredit_site_row(FunctionCallInfo fcinfo, int model_arg,
-									   int row_arg);
+									   int row_arg, bool grading);
 extern int64 pgcredit_row_score(const PgcreditRow *row);
 
 /* inputs.c */
-extern PgcreditInputs *pgcredit_inputs_form(const PgcreditBoundCard *bound);
+extern PgcreditInputs *pgcredit_inputs_form(const PgcreditRow *row);
 extern Jsonb *pgcredit_inputs_keep(const PgcreditRow *row, PgcreditInputs *form, uint8 *digest);
 
 #endif							/* PGCREDIT_RATING_ROW_H */

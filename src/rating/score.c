@@ -88,9 +88,40 @@ evaluate(const PgcreditBoundCard *bound, const NullableDatum *args,
 	return sum;
 }
 
+/*
+ * The same for a card whose attributes may have expressions.  Kept out of line,
+ * so that the usual loops stay as small as they are.
+ */
+static pg_noinline int64
+evaluate_expressions(const PgcreditBoundCard *bound, const NullableDatum *args,
+					 const Datum *values, const bool *isnull)
+{
+	PgcreditValues row = {args, values, isnull};
+	int64		sum = bound->card->initial;
+
+	for (int i = 0; i < bound->n; i++)
+	{
+		const PgcreditBinding *binding = &bound->bindings[i];
+		int			column = binding->column;
+		Datum		value = args != NULL ? args[column].value : values[column];
+		bool		missing = args != NULL ? args[column].isnull : isnull[column];
+		int			attribute = pgcredit_match(binding, value, missing);
+
+		if (unlikely(attribute < 0))
+			pgcredit_no_attribute(bound->card, binding, value, missing);
+		if (binding->characteristic->attributes[attribute].expression != NULL)
+			sum += pgcredit_expression_points(bound, binding->characteristic, attribute, &row);
+		else
+			sum += binding->characteristic->attributes[attribute].points;
+	}
+	return sum;
+}
+
 int64
 pgcredit_row_score(const PgcreditRow *row)
 {
+	if (unlikely(row->card->expressions))
+		return evaluate_expressions(row->bound, NULL, row->values, row->isnull);
 	return evaluate(row->bound, NULL, row->values, row->isnull);
 }
 
@@ -106,7 +137,7 @@ pgcredit_score(PG_FUNCTION_ARGS)
 
 	if (PG_ARGISNULL(0) || PG_ARGISNULL(1))
 		PG_RETURN_NULL();
-	site = pgcredit_site_row(fcinfo, 0, 1);
+	site = pgcredit_site_row(fcinfo, 0, 1, false);
 	PG_RETURN_FLOAT8(pgcredit_score_real(pgcredit_row_score(&site->row)));
 }
 
@@ -140,7 +171,7 @@ bind_columns(FunctionCallInfo fcinfo, PgcreditSite *site)
 		columns[i].type = get_fn_expr_argtype(fcinfo->flinfo, i + 2);
 	}
 	caller = MemoryContextSwitchTo(site->context);
-	site->row.bound = pgcredit_card_bind(site->row.card, columns, n);
+	site->row.bound = pgcredit_card_bind(site->row.card, columns, n, false);
 	MemoryContextSwitchTo(caller);
 }
 
@@ -160,6 +191,8 @@ pgcredit_score_columns(PG_FUNCTION_ARGS)
 	site = pgcredit_site(fcinfo, 0);
 	if (site->row.bound == NULL)
 		bind_columns(fcinfo, site);
+	if (unlikely(site->row.card->expressions))
+		PG_RETURN_FLOAT8(pgcredit_score_real(evaluate_expressions(site->row.bound, fcinfo->args + 2, NULL, NULL)));
 	PG_RETURN_FLOAT8(pgcredit_score_real(evaluate(site->row.bound, fcinfo->args + 2, NULL, NULL)));
 }
 
