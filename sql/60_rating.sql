@@ -747,8 +747,8 @@ COMMENT ON FUNCTION credit.grade_row(text, record) IS
 -- ---------------------------------------------------------------------------
 
 CREATE FUNCTION credit._evaluate(model text, "row" record,
-        OUT model_id bigint, OUT status text, OUT score float8, OUT grade text, OUT inputs text, OUT reasons text,
-        OUT score_grade text, OUT rule text)
+        OUT model_id bigint, OUT status text, OUT score float8, OUT grade text, OUT inputs jsonb,
+        OUT inputs_digest bytea, OUT reasons jsonb, OUT score_grade text, OUT rule text)
     AS 'MODULE_PATHNAME', 'pgcredit_evaluate' LANGUAGE C STABLE STRICT PARALLEL SAFE COST 1000;
 
 CREATE FUNCTION credit._grade_inputs(model text, inputs jsonb, OUT score float8, OUT score_grade text, OUT grade text, OUT rule text)
@@ -758,7 +758,6 @@ CREATE FUNCTION credit.rate(model text, subject_id bigint, "row" record) RETURNS
     LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
 DECLARE
     evaluated record;
-    kept jsonb;
     id bigint;
 BEGIN
     -- an assignment, not a query: its call site keeps the compiled card from row to row
@@ -771,11 +770,10 @@ BEGIN
                         rate.model, CASE evaluated.status WHEN 'draft' THEN 'a draft' ELSE evaluated.status END
             USING ERRCODE = 'object_not_in_prerequisite_state';
     END IF;
-    kept := evaluated.inputs::jsonb;
     INSERT INTO credit.rating (subject_id, model_id, score, grade, inputs, inputs_digest, reasons, rated_by, valid_until, review_on,
                                score_grade, grade_rule)
-    SELECT rate.subject_id, evaluated.model_id, evaluated.score, evaluated.grade, kept,
-           sha256(convert_to(credit._canonical_json(kept), 'UTF8')), evaluated.reasons::jsonb, credit.calling_role()::text,
+    SELECT rate.subject_id, evaluated.model_id, evaluated.score, evaluated.grade, evaluated.inputs,
+           evaluated.inputs_digest, evaluated.reasons, credit.calling_role()::text,
            (clock_timestamp() + make_interval(months => m.valid_months))::date - 1,
            (clock_timestamp() + make_interval(months => m.review_months))::date, evaluated.score_grade, evaluated.rule
       FROM credit.model m WHERE m.model_id = evaluated.model_id
@@ -830,6 +828,24 @@ END
 $$;
 COMMENT ON FUNCTION credit.replay(bigint, bigint) IS
     'recompute a rating from its stored inputs and model version, compare bit for bit and say what differs (评级重放)';
+
+CREATE FUNCTION credit.replay(rating_id bigint,
+        OUT equal boolean, OUT stored_score float8, OUT replayed_score float8, OUT inputs_intact boolean,
+        OUT stored_grade text, OUT replayed_grade text, OUT differences text[]) RETURNS record
+    LANGUAGE plpgsql STABLE SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
+#variable_conflict use_variable
+DECLARE
+    of_subject bigint;
+BEGIN
+    SELECT r.subject_id INTO of_subject FROM credit.rating r WHERE r.rating_id = replay.rating_id;
+    IF NOT FOUND THEN
+        RAISE EXCEPTION 'there is no rating %', rating_id USING ERRCODE = 'no_data_found';
+    END IF;
+    SELECT * INTO equal, stored_score, replayed_score, inputs_intact, stored_grade, replayed_grade, differences
+      FROM credit.replay(of_subject, rating_id);
+END
+$$;
+COMMENT ON FUNCTION credit.replay(bigint) IS 'the same of a rating by its number alone (评级重放)';
 
 CREATE FUNCTION credit.explain(rating_id bigint)
     RETURNS TABLE (ordinal integer, characteristic text, title_zh text, title_en text, value text, attribute text, points numeric,
@@ -968,7 +984,7 @@ REVOKE ALL ON FUNCTION
     credit.retire_model(text, integer), credit.discard_model(text, integer), credit.model_definition(text, integer),
     credit._score_support(internal), credit.score(text, record), credit._score_columns(text, text[], "any"),
     credit.explain(text, record), credit.grade(text, float8), credit._evaluate(text, record),
-    credit._grade_inputs(text, jsonb), credit._explain_inputs(text, jsonb), credit.explain(bigint), credit.rate(text, bigint, record), credit.replay(bigint, bigint),
+    credit._grade_inputs(text, jsonb), credit._explain_inputs(text, jsonb), credit.explain(bigint), credit.rate(text, bigint, record), credit.replay(bigint, bigint), credit.replay(bigint),
     credit._rank_transition(internal, float8, boolean), credit._rank_combine(internal, internal),
     credit._rank_serialize(internal), credit._rank_deserialize(bytea, internal), credit._auc_final(internal),
     credit._gini_final(internal), credit._ks_final(internal),
@@ -981,7 +997,8 @@ REVOKE ALL ON FUNCTION
     FROM PUBLIC;
 GRANT EXECUTE ON FUNCTION credit.create_model(jsonb), credit.submit_model(text, integer), credit.return_model(text, integer),
     credit.forbid_attribute(text, text), credit.publish_model(text, integer), credit.retire_model(text, integer),
-    credit.discard_model(text, integer), credit.rate(text, bigint, record), credit.explain(bigint), credit.replay(bigint, bigint) TO credit_operator;
+    credit.discard_model(text, integer), credit.rate(text, bigint, record), credit.explain(bigint), credit.replay(bigint, bigint),
+    credit.replay(bigint) TO credit_operator;
 GRANT EXECUTE ON FUNCTION credit.model_definition(text, integer), credit.model_conventions(text) TO credit_operator, credit_analyst, credit_institution, credit_auditor;
 -- _score_columns is what the planner makes of score: whoever may call one must be able to call the other
 GRANT EXECUTE ON FUNCTION credit.score(text, record), credit._score_columns(text, text[], "any"),

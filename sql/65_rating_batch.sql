@@ -115,8 +115,9 @@ CREATE TABLE credit.grade_terms (
     model text NOT NULL,
     product text NOT NULL,
     grade text NOT NULL,
-    credit_limit numeric NOT NULL CHECK (credit_limit >= 0),
-    annual_rate numeric NOT NULL CHECK (annual_rate >= 0),
+    -- NaN is above all numbers
+    credit_limit numeric NOT NULL CHECK (credit_limit >= 0 AND credit_limit < 'Infinity'),
+    annual_rate numeric NOT NULL CHECK (annual_rate >= 0 AND annual_rate < 'Infinity'),
     PRIMARY KEY (model, product, grade)
 );
 COMMENT ON TABLE credit.grade_terms IS 'limit and rate of a product for each grade; a better grade never gets a worse term (等级对应额度利率)';
@@ -144,10 +145,6 @@ SELECT credit._audit_table('credit.grade_terms');
 
 -- storing many ----------------------------------------------------------------
 
--- SHA-256 of the canonical form, as credit.rate computes it, in one step.
-CREATE FUNCTION credit._inputs_digest(inputs jsonb) RETURNS bytea
-    AS 'MODULE_PATHNAME', 'pgcredit_inputs_digest' LANGUAGE C IMMUTABLE STRICT PARALLEL SAFE;
-
 CREATE FUNCTION credit._row_subject("row" record) RETURNS bigint
     AS 'MODULE_PATHNAME', 'pgcredit_row_subject' LANGUAGE C STABLE STRICT PARALLEL SAFE;
 
@@ -165,12 +162,11 @@ CREATE FUNCTION credit._rating_statement(given text, with_basis boolean) RETURNS
         SELECT d.subject_id, d.model_id, d.score, d.grade, d.inputs, d.digest, d.reasons, d.rated_by,
                (clock_timestamp() + make_interval(months => m.valid_months))::date - 1,
                (clock_timestamp() + make_interval(months => m.review_months))::date, d.score_grade, d.rule
-          FROM (SELECT k.*, credit._inputs_digest(k.inputs) AS digest
-                  FROM (SELECT v.subject_id, (v.e).model_id, (v.e).score, (v.e).grade, (v.e).inputs::jsonb AS inputs,
-                               (v.e).reasons::jsonb AS reasons, (v.e).score_grade, (v.e).rule, v.rated_by
-                          FROM (SELECT g.subject_id, credit._evaluate($1, g."row") AS e, w.rated_by
-                                  FROM (%s) g, (SELECT credit.calling_role()::text AS rated_by OFFSET 0) w
-                                 WHERE g.subject_id BETWEEN $3 AND $4 OFFSET 0) v OFFSET 0) k OFFSET 0) d
+          FROM (SELECT v.subject_id, (v.e).model_id, (v.e).score, (v.e).grade, (v.e).inputs, (v.e).inputs_digest AS digest,
+                       (v.e).reasons, (v.e).score_grade, (v.e).rule, v.rated_by
+                  FROM (SELECT g.subject_id, credit._evaluate($1, g."row") AS e, w.rated_by
+                          FROM (%s) g, (SELECT credit.calling_role()::text AS rated_by OFFSET 0) w
+                         WHERE g.subject_id BETWEEN $3 AND $4 OFFSET 0) v OFFSET 0) d
           JOIN credit.model m ON m.model_id = d.model_id
          WHERE NOT ($5 AND COALESCE((SELECT o.inputs_digest = d.digest FROM credit.rating o
                                       WHERE o.subject_id = d.subject_id AND o.model_id = d.model_id
@@ -217,8 +213,32 @@ BEGIN
 END
 $$;
 
+-- Compute the indicators of subjects and rate them by what they come to.
+CREATE FUNCTION credit._rate_computed(run_id bigint, model_id bigint, named text, inputs bigint[], columns text, subjects bigint[],
+                                      skip boolean, as_of date, without_disputed boolean, at timestamptz, OUT rated integer, OUT failed integer)
+    LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $$
+#variable_conflict use_variable
+DECLARE
+    rows jsonb;
+    sum record;
+BEGIN
+    SELECT COALESCE(jsonb_agg(o.row), '[]') INTO rows
+      FROM (SELECT jsonb_object_agg(i.code, v.value) || jsonb_build_object('subject_id', v.subject_id) AS row
+              FROM credit._compute_indicators(inputs, subjects, as_of, without_disputed, at) v
+              JOIN credit.indicator i ON i.indicator_id = v.indicator_id
+             GROUP BY v.subject_id) o;
+    sum := credit._rating_try(run_id, named, model_id,
+        credit._rating_statement(format('SELECT x.subject_id, x AS "row" FROM jsonb_to_recordset($2) AS x(subject_id bigint%s)', columns), true),
+        NULL, rows, subjects, skip, as_of, without_disputed, at);
+    rated := sum.rated; failed := sum.failed;
+END
+$$;
+
 -- Rate subjects by indicators. Subjects in ascending order. Their rows are locked before anything is read: who rates one of
 -- them at the same time reads after this one's commit, so the newest rating is never the one of older records.
+--
+-- Where an indicator fails, the subjects are halved until those that it fails for are alone, and they are kept with the
+-- reason. One that fails for all of them, or for eight in turn before any could be rated, is broken: that raises.
 CREATE FUNCTION credit._rate_by_indicators(run_id bigint, model_id bigint, subjects bigint[], skip boolean, as_of date,
                                            without_disputed boolean, OUT rated integer, OUT failed integer)
     LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $$
@@ -229,9 +249,17 @@ DECLARE
     missing text;
     inputs bigint[];
     columns text;
-    rows jsonb;
+    lows integer[] := ARRAY[1];
+    highs integer[] := ARRAY[cardinality(subjects)];
+    low integer;
+    high integer;
+    works boolean := EXISTS (SELECT FROM credit.rating_batch b WHERE b.run_id = _rate_by_indicators.run_id AND b.rated > 0);
+    alone integer := 0;
+    state text;
+    message text;
     sum record;
 BEGIN
+    rated := 0; failed := 0;
     SELECT m.name || '@' || m.version::text INTO named FROM credit.model m WHERE m.model_id = _rate_by_indicators.model_id;
     SELECT array_agg(i.indicator_id), string_agg(DISTINCT f.field, ', ') FILTER (WHERE i.indicator_id IS NULL),
            string_agg(format(', %I %s', f.field, CASE i.type WHEN 'number' THEN 'numeric' ELSE i.type END), '')
@@ -244,15 +272,28 @@ BEGIN
             USING ERRCODE = 'PC424', HINT = 'Register it with credit.register_indicator, or rate the rows of a table.';
     END IF;
     PERFORM FROM credit.subject s WHERE s.subject_id = ANY (subjects) ORDER BY s.subject_id FOR NO KEY UPDATE;
-    SELECT COALESCE(jsonb_agg(o.row), '[]') INTO rows
-      FROM (SELECT jsonb_object_agg(i.code, v.value) || jsonb_build_object('subject_id', v.subject_id) AS row
-              FROM credit._compute_indicators(inputs, subjects, as_of, without_disputed, at) v
-              JOIN credit.indicator i ON i.indicator_id = v.indicator_id
-             GROUP BY v.subject_id) o;
-    sum := credit._rating_try(run_id, named, model_id,
-        credit._rating_statement(format('SELECT x.subject_id, x AS "row" FROM jsonb_to_recordset($2) AS x(subject_id bigint%s)', columns), true),
-        NULL, rows, subjects, skip, as_of, without_disputed, at);
-    rated := sum.rated; failed := sum.failed;
+    WHILE cardinality(lows) > 0 LOOP
+        low := lows[cardinality(lows)]; high := highs[cardinality(highs)];
+        lows := trim_array(lows, 1); highs := trim_array(highs, 1);
+        BEGIN
+            sum := credit._rate_computed(run_id, model_id, named, inputs, columns, subjects[low:high], skip, as_of, without_disputed, at);
+            rated := rated + sum.rated; failed := failed + sum.failed;
+            works := true;
+        EXCEPTION WHEN data_exception OR cardinality_violation OR SQLSTATE 'PC421' THEN
+            GET STACKED DIAGNOSTICS state = RETURNED_SQLSTATE, message = MESSAGE_TEXT;
+            IF low < high THEN
+                lows := lows || ARRAY[(low + high) / 2 + 1, low]; highs := highs || ARRAY[high, (low + high) / 2];
+                CONTINUE;
+            END IF;
+            alone := alone + 1;
+            IF NOT works AND (alone = 8 OR cardinality(lows) = 0) THEN
+                RAISE;
+            END IF;
+            INSERT INTO credit.rating_failure (subject_id, run_id, model_id, sqlstate, reason)
+            VALUES (subjects[low], run_id, model_id, state, credit._mask_text(message));
+            failed := failed + 1;
+        END;
+    END LOOP;
 END
 $$;
 
@@ -307,7 +348,10 @@ BEGIN
             USING ERRCODE = 'invalid_parameter_value', HINT = 'Give source or as_of, not both.';
     END IF;
     INSERT INTO credit.rating_run AS r (model_id, source, as_of, batch_size, skip_unchanged, without_disputed, kinds, started_by)
-    VALUES (credit._published_model(model), source::text, CASE WHEN source IS NULL THEN COALESCE(as_of, credit._today()) END,
+    VALUES (credit._published_model(model),
+            -- with its schema always: a session that goes on with the run may have a temporary table of the same name
+            (SELECT format('%I.%I', n.nspname, c.relname) FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace WHERE c.oid = source),
+            CASE WHEN source IS NULL THEN COALESCE(as_of, credit._today()) END,
             COALESCE(batch_size, 10000), COALESCE(skip_unchanged, false), COALESCE(without_disputed, false), kinds,
             credit.calling_role()::text)
     RETURNING r.run_id, r.source, false, r.batch_size INTO run, reads, planned, size;
@@ -738,13 +782,15 @@ COMMENT ON FUNCTION credit.grade_notices(text, bigint, integer) IS
 
 -- terms -----------------------------------------------------------------------
 
--- Along the grades of the newest version, from best to worst, limits never rise and rates never fall. A grade outside of the
--- order may have any terms. Of a model whose grades are not all there nothing is said: a dump brings them later.
+-- Along the grades of the newest version, from best to worst, limits never rise and rates never fall; also when another
+-- version becomes the newest, whose grades may lack some of the terms' until those follow. A grade outside of the
+-- order may have any terms. Of a model whose grades are not all there nothing is said: a dump brings them later. One transaction after the other, so that no two break together what neither does alone.
 CREATE FUNCTION credit._check_terms() RETURNS trigger
     LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
 DECLARE
     fault record;
 BEGIN
+    PERFORM pg_advisory_xact_lock(hashtextextended('credit.grade_terms', 0));
     SELECT f.* INTO fault FROM (
         SELECT v.model_id, t.model, t.product, t.grade, t.credit_limit, t.annual_rate, b.low, b.ordinal,
                lag(t.grade) OVER w AS better, lag(t.credit_limit) OVER w AS better_limit, lag(t.annual_rate) OVER w AS better_rate
@@ -752,7 +798,8 @@ BEGIN
           LEFT JOIN LATERAL (SELECT m.model_id FROM credit.model m WHERE m.name = t.model AND m.status <> 'draft'
                               ORDER BY m.version DESC LIMIT 1) v ON true
           LEFT JOIN credit.grade_band b ON b.model_id = v.model_id AND b.grade = t.grade
-         WHERE NOT EXISTS (SELECT FROM credit.outside_grade o WHERE o.model_id = v.model_id AND o.grade = t.grade)
+         WHERE (b.ordinal IS NOT NULL OR TG_TABLE_NAME = 'grade_terms')
+           AND NOT EXISTS (SELECT FROM credit.outside_grade o WHERE o.model_id = v.model_id AND o.grade = t.grade)
         WINDOW w AS (PARTITION BY t.model, t.product ORDER BY b.high DESC NULLS FIRST, b.low DESC)) f
      WHERE f.ordinal IS NULL AND EXISTS (
                 SELECT FROM credit.model e
@@ -774,6 +821,9 @@ END
 $$;
 COMMENT ON FUNCTION credit._check_terms() IS 'trigger: limits and rates follow the order of grades (额度利率单调性检查)';
 CREATE TRIGGER check_terms AFTER INSERT OR UPDATE OR DELETE ON credit.grade_terms
+    FOR EACH STATEMENT EXECUTE FUNCTION credit._check_terms();
+
+CREATE TRIGGER check_terms AFTER UPDATE OF status ON credit.model
     FOR EACH STATEMENT EXECUTE FUNCTION credit._check_terms();
 
 CREATE FUNCTION credit.set_grade_terms(model text, product text, terms jsonb) RETURNS integer
@@ -831,8 +881,9 @@ CREATE TRIGGER erase_rating_marks AFTER UPDATE OF log_salt ON credit.subject
 
 REVOKE ALL ON credit.rating_run, credit.rating_batch, credit.rating_failure, credit.rating_basis, credit.rating_dynamic,
     credit.rating_mark, credit.grade_notice_rule, credit.grade_notice, credit.grade_terms, credit.stat_progress_rating FROM PUBLIC;
-REVOKE ALL ON FUNCTION credit._inputs_digest(jsonb), credit._row_subject(record), credit._rating_statement(text, boolean),
+REVOKE ALL ON FUNCTION credit._row_subject(record), credit._rating_statement(text, boolean),
     credit._rating_try(bigint, text, bigint, text, text, anyelement, bigint[], boolean, date, boolean, timestamptz),
+    credit._rate_computed(bigint, bigint, text, bigint[], text, bigint[], boolean, date, boolean, timestamptz),
     credit._rate_by_indicators(bigint, bigint, bigint[], boolean, date, boolean), credit._published_model(text),
     credit._rating_open(text, regclass, date, integer, boolean, boolean, text[], bigint),
     credit._rating_plan(bigint, bigint[], bigint[], integer[], boolean), credit._rating_claim(bigint),

@@ -14,8 +14,7 @@
 #include "utils/fmgrprotos.h"
 #include "utils/lsyscache.h"
 
-#include "rating/card.h"
-#include "rating/numeric_code.h"
+#include "rating/match.h"
 
 static const char *const data_type_names[] = {"number", "text", "boolean", "date"};
 static const char *const kind_type_names[] = {
@@ -108,19 +107,19 @@ static void
 bind_cuts(PgcreditBinding *binding)
 {
 	const PgcreditCharacteristic *c = binding->characteristic;
-	int64	   *codes = palloc0(sizeof(int64) * Max(c->ncuts, 1));
+	int			last = TYPEALIGN(PGCREDIT_CUTS_AT_ONCE, Max(c->ncuts, 1));
+	int64	   *codes = palloc(sizeof(int64) * last);
 	Numeric    *numbers = palloc0(sizeof(Numeric) * Max(c->ncuts, 1));
 	bool	   *afters = palloc0(sizeof(bool) * Max(c->ncuts, 1));
-	int		   *segments = palloc(sizeof(int) * (c->ncuts + 1));
 
-	for (int i = 0; i <= c->ncuts; i++)
-		segments[i] = c->segments[i] == PGCREDIT_NO_ATTRIBUTE ? c->other : c->segments[i];
+	for (int i = 0; i < last; i++)
+		codes[i] = PG_INT64_MAX;
 	binding->fraction = binding->kind == PGCREDIT_COLUMN_NUMERIC ? numeric_codes(c, codes) : -1;
 	binding->ncuts = c->ncuts;
+	binding->last = last;
 	binding->codes = codes;
 	binding->numbers = numbers;
 	binding->after = afters;
-	binding->segments = segments;
 	for (int i = 0; i < c->ncuts; i++)
 	{
 		const PgcreditBound *bound = &c->bounds[c->cuts[i] / 2];
@@ -152,6 +151,45 @@ find_column(const PgcreditColumn *columns, int n, const char *name)
 	while (column < n && (columns[column].name == NULL || strcmp(columns[column].name, name) != 0))
 		column++;
 	return column;
+}
+
+/*
+ * Attribute and points of each slot.
+ */
+static void
+bind_slots(PgcreditBinding *binding)
+{
+	const PgcreditCharacteristic *c = binding->characteristic;
+	int			first = binding->last + PGCREDIT_SLOT_FIRST;
+	int			n = first + c->nattributes;
+	int		   *attributes = palloc(sizeof(int) * n);
+	int64	   *points = palloc(sizeof(int64) * n);
+
+	for (int i = 0; i <= binding->last; i++)
+	{
+		int			segment = c->segments[Min(i, c->ncuts)];
+
+		attributes[i] = segment == PGCREDIT_NO_ATTRIBUTE ? c->other : segment;
+	}
+	attributes[binding->last + PGCREDIT_SLOT_MISSING] = c->missing;
+	attributes[binding->last + PGCREDIT_SLOT_OTHER] = c->other;
+	for (int a = 0; a < c->nattributes; a++)
+		attributes[first + a] = a;
+	for (int i = 0; i < n; i++)
+		points[i] = attributes[i] == PGCREDIT_NO_ATTRIBUTE ? PGCREDIT_NO_POINTS : c->attributes[attributes[i]].points;
+	binding->attributes = attributes;
+	binding->points = points;
+}
+
+static int
+compare_kinds(const void *a, const void *b)
+{
+	const PgcreditBinding *x = a;
+	const PgcreditBinding *y = b;
+
+	if (x->kind != y->kind)
+		return x->kind > y->kind ? 1 : -1;
+	return x->ncuts != y->ncuts ? x->ncuts - y->ncuts : x->column - y->column;
 }
 
 /*
@@ -210,7 +248,6 @@ pgcredit_card_bind(const PgcreditCard *card, const PgcreditColumn *columns, int 
 	{
 		const PgcreditCharacteristic *c = &card->characteristics[i];
 		PgcreditBinding *binding = &bound->bindings[i];
-		int64	   *points;
 		int			column = find_column(columns, n, c->field);
 
 		if (column == n)
@@ -229,25 +266,39 @@ pgcredit_card_bind(const PgcreditCard *card, const PgcreditColumn *columns, int 
 							data_type_names[c->type]),
 					 errhint("Cast the column in a view or subquery.")));
 		bind_cuts(binding);
-		binding->missing = c->missing;
-		binding->other = c->other;
+		bind_slots(binding);
 		binding->places = c->places;
 		binding->words = c->words;
-		points = palloc(sizeof(int64) * c->nattributes);
-		for (int a = 0; a < c->nattributes; a++)
-			points[a] = c->attributes[a].points;
-		binding->points = points;
 		bound->ncolumns = Max(bound->ncolumns, column + 1);
 	}
+	bound->by_kind = palloc(sizeof(PgcreditBinding) * bound->n);
+	memcpy(bound->by_kind, bound->bindings, sizeof(PgcreditBinding) * bound->n);
+	qsort(bound->by_kind, bound->n, sizeof(PgcreditBinding), compare_kinds);
 	bind_fields(bound, columns, n, grading);
 	return bound;
 }
 
 /*
- * Attribute of a numeric that is not NULL.
+ * Slot of a text that is compressed or stored elsewhere, or padded with blanks.
  */
 int
-pgcredit_match_numeric(const PgcreditBinding *binding, Datum value)
+pgcredit_slot_odd_text(const PgcreditBinding *binding, Datum value)
+{
+	text	   *string = DatumGetTextPP(value);
+	int			len = VARSIZE_ANY_EXHDR(string);
+	int			attribute;
+
+	if (binding->kind == PGCREDIT_COLUMN_BPCHAR)
+		len = bpchartruelen(VARDATA_ANY(string), len);
+	attribute = pgcredit_find_word(binding->words, binding->places, VARDATA_ANY(string), len);
+	return binding->last + (attribute < 0 ? PGCREDIT_SLOT_OTHER : PGCREDIT_SLOT_FIRST + attribute);
+}
+
+/*
+ * Slot of a numeric that is not NULL.
+ */
+int
+pgcredit_slot_numeric(const PgcreditBinding *binding, Datum value)
 {
 	struct varlena *stored = (struct varlena *) DatumGetPointer(value);
 	int64		code;
@@ -263,7 +314,7 @@ pgcredit_match_numeric(const PgcreditBinding *binding, Datum value)
 
 	if (binding->fraction >= 0 && !VARATT_IS_EXTERNAL(stored) && !VARATT_IS_COMPRESSED(stored) &&
 		pgcredit_numeric_code(VARDATA_ANY(stored), VARSIZE_ANY_EXHDR(stored), binding->fraction, &code))
-		return binding->segments[pgcredit_find_segment(binding->codes, binding->ncuts, code)];
+		return pgcredit_slot_of_code(binding, code);
 
 	/* numeric_cmp would unpack a short header anew at each comparison */
 	if (VARATT_IS_SHORT(stored) && !VARATT_IS_EXTERNAL(stored))
@@ -277,7 +328,7 @@ pgcredit_match_numeric(const PgcreditBinding *binding, Datum value)
 	else
 		number = NumericGetDatum(DatumGetNumeric(value));
 	if (numeric_is_nan(DatumGetNumeric(number)))
-		return binding->other;
+		return binding->last + PGCREDIT_SLOT_OTHER;
 	while (lo < hi)
 	{
 		int			mid = (lo + hi) / 2;
@@ -289,7 +340,7 @@ pgcredit_match_numeric(const PgcreditBinding *binding, Datum value)
 		else
 			hi = mid;
 	}
-	return binding->segments[lo];
+	return lo;
 }
 
 static char *
@@ -315,18 +366,19 @@ date_text(DateADT date)
 char *
 pgcredit_value_text(PgcreditColumnKind kind, Datum value)
 {
-	char		buffer[Max(DOUBLE_SHORTEST_DECIMAL_LEN, FLOAT_SHORTEST_DECIMAL_LEN)];
+	char		buffer[Max(Max(DOUBLE_SHORTEST_DECIMAL_LEN, FLOAT_SHORTEST_DECIMAL_LEN), MAXINT8LEN + 1)];
 	text	   *string;
 	int			len;
 
 	switch (kind)
 	{
 		case PGCREDIT_COLUMN_INT2:
-			return psprintf("%d", DatumGetInt16(value));
 		case PGCREDIT_COLUMN_INT4:
-			return psprintf("%d", DatumGetInt32(value));
+			len = pg_ltoa(kind == PGCREDIT_COLUMN_INT2 ? DatumGetInt16(value) : DatumGetInt32(value), buffer);
+			return pnstrdup(buffer, len);
 		case PGCREDIT_COLUMN_INT8:
-			return psprintf(INT64_FORMAT, DatumGetInt64(value));
+			len = pg_lltoa(DatumGetInt64(value), buffer);
+			return pnstrdup(buffer, len);
 		case PGCREDIT_COLUMN_FLOAT4:
 			float_to_shortest_decimal_buf(DatumGetFloat4(value), buffer);
 			return pstrdup(buffer);

@@ -22,6 +22,12 @@
  * so that score (a double) and its decimal text say exactly the same.
  */
 #define PGCREDIT_MAX_POINTS		(INT64_C(1000000) * PGCREDIT_MICRO)
+/*
+ * Points of a value that no attribute takes.  A sum with one of them or several
+ * is below PGCREDIT_REFUSED_BELOW, and no other is.
+ */
+#define PGCREDIT_NO_POINTS		(-(INT64_C(1) << 53))
+#define PGCREDIT_REFUSED_BELOW	(PGCREDIT_NO_POINTS / 2)
 #define PGCREDIT_MAX_CHARACTERISTICS 500
 #define PGCREDIT_MAX_ATTRIBUTES 10000
 #define PGCREDIT_MAX_NAME		63
@@ -183,21 +189,27 @@ typedef enum PgcreditColumnKind
 
 /*
  * One characteristic bound to one column: all that scoring a value needs, in
- * one place.
+ * one place.  A value is found in a slot: the segment between two cuts (from 0
+ * to last; those after ncuts are the same as ncuts), the slot for SQL NULL, the
+ * one for what nothing else covers, or, for a text, that of its attribute (from
+ * last + PGCREDIT_SLOT_FIRST on).
  */
+#define PGCREDIT_SLOT_MISSING 1
+#define PGCREDIT_SLOT_OTHER 2
+#define PGCREDIT_SLOT_FIRST 3
+
 typedef struct PgcreditBinding
 {
 	PgcreditColumnKind kind;
 	int			column;			/* index into the row's values, from 0 */
-	int			missing;		/* attribute for SQL NULL */
-	int			other;			/* attribute for what no other one covers */
 	int			ncuts;
+	int			last;			/* ncuts rounded up, see PGCREDIT_CUTS_AT_ONCE */
 	int			places;			/* of words */
 	int			fraction;		/* of a numeric's codes; -1: compare numbers */
-	const int64 *codes;			/* cuts as codes of the column's type */
-	const int  *segments;		/* attribute of each segment, "other" filled in */
+	const int64 *codes;			/* cuts as codes of the column's type, filled up to last */
 	const PgcreditWord *words;
-	const int64 *points;		/* of each attribute */
+	const int64 *points;		/* of each slot; PGCREDIT_NO_POINTS without attribute */
+	const int  *attributes;		/* of each slot, or NO_ATTRIBUTE */
 	const Numeric *numbers;		/* cuts of a numeric column */
 	const bool *after;			/* numeric cut lies right after its number */
 	const PgcreditCharacteristic *characteristic;
@@ -208,7 +220,8 @@ typedef struct PgcreditBoundCard
 	const PgcreditCard *card;
 	int			ncolumns;		/* columns up to the last one used */
 	int			n;
-	PgcreditBinding *bindings;
+	PgcreditBinding *bindings;	/* in the card's order */
+	PgcreditBinding *by_kind;	/* the same, those of one kind together */
 	int		   *field_columns;	/* of the card's fields, -1 if not bound */
 	PgcreditColumnKind *field_kinds;
 } PgcreditBoundCard;
@@ -287,7 +300,8 @@ extern const PgcreditCard *pgcredit_card_find(const char *model, int len,
 extern PgcreditBoundCard *pgcredit_card_bind(const PgcreditCard *card,
 											 const PgcreditColumn *columns, int n,
 											 bool grading);
-extern int	pgcredit_match_numeric(const PgcreditBinding *binding, Datum value);
+extern int	pgcredit_slot_numeric(const PgcreditBinding *binding, Datum value);
+extern int	pgcredit_slot_odd_text(const PgcreditBinding *binding, Datum value);
 extern void pgcredit_no_attribute(const PgcreditCard *card,
 								  const PgcreditBinding *binding,
 								  Datum value, bool isnull);

@@ -65,14 +65,16 @@ pgcredit_build_segments(const PgcreditSpan *spans, int nspans,
 
 /*
  * Places that a table for so many words needs: a power of two, at most half
- * full.
+ * full, and an eighth where that takes little, so that few words are looked for
+ * in a second place.
  */
 int
 pgcredit_word_places(int nwords)
 {
+	int			wanted = (nwords <= 128 ? 8 : 2) * nwords;
 	int			places = 2;
 
-	while (places < 2 * nwords)
+	while (places < wanted)
 		places *= 2;
 	return places;
 }

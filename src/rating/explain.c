@@ -192,76 +192,34 @@ pgcredit_explain(PG_FUNCTION_ARGS)
 	return (Datum) 0;
 }
 
-static void
-put_input(StringInfo out, const PgcreditRow *row, const char *name, PgcreditColumnKind kind, int column)
-{
-	if (out->len > 1)
-		appendStringInfoChar(out, ',');
-	escape_json(out, name);
-	appendStringInfo(out, ":{\"type\":\"%s\",\"value\":", pgcredit_column_kind_name(kind));
-	if (row->isnull[column])
-		appendStringInfoString(out, "null");
-	else
-		escape_json(out, pgcredit_value_text(kind, row->values[column]));
-	appendStringInfoChar(out, '}');
-}
-
 /*
- * The columns that the card reads, as a JSON object: name to type and exact
- * text of the value, null for a missing one.  A column that several
- * characteristics read stands there once.
+ * The ranked reasons as jsonb: [{"code": …, "difference": …}, …].
  */
-static char *
-inputs_json(const PgcreditRow *row)
+static Jsonb *
+reasons_jsonb(const PgcreditCard *card, const Explanation *e)
 {
-	const PgcreditCard *card = row->card;
-	const PgcreditBoundCard *bound = row->bound;
-	StringInfoData out;
+	JsonbParseState *state = NULL;
+	JsonbValue	code_key = {.type = jbvString, .val.string = {.val = "code", .len = 4}};
+	JsonbValue	difference_key = {.type = jbvString, .val.string = {.val = "difference", .len = 10}};
 
-	initStringInfo(&out);
-	appendStringInfoChar(&out, '{');
-	for (int i = 0; i < bound->n; i++)
-	{
-		const PgcreditBinding *binding = &bound->bindings[i];
-		bool		seen = false;
-
-		for (int j = 0; j < i && !seen; j++)
-			seen = bound->bindings[j].column == binding->column;
-		if (!seen)
-			put_input(&out, row, binding->characteristic->field, binding->kind, binding->column);
-	}
-	for (int f = 0; f < card->nfields; f++)
-	{
-		bool		seen = bound->field_columns[f] < 0;
-
-		for (int j = 0; j < bound->n && !seen; j++)
-			seen = bound->bindings[j].column == bound->field_columns[f];
-		if (!seen)
-			put_input(&out, row, card->fields[f].name, bound->field_kinds[f], bound->field_columns[f]);
-	}
-	appendStringInfoChar(&out, '}');
-	return out.data;
-}
-
-static char *
-reasons_json(const PgcreditCard *card, const Explanation *e)
-{
-	StringInfoData out;
-
-	initStringInfo(&out);
-	appendStringInfoChar(&out, '[');
+	(void) pushJsonbValue(&state, WJB_BEGIN_ARRAY, NULL);
 	for (int r = 0; r < e->nranked; r++)
 	{
 		int			reason = e->ranked[r];
+		JsonbValue	code = {.type = jbvString};
+		JsonbValue	difference = {.type = jbvNumeric};
 
-		appendStringInfoString(&out, r == 0 ? "{\"code\":" : ",{\"code\":");
-		escape_json(&out, card->reasons[reason].code);
-		appendStringInfo(&out, ",\"difference\":%s}",
-						 DatumGetCString(DirectFunctionCall1(numeric_out,
-															 micro_numeric(e->reason_sums[reason]))));
+		code.val.string.val = card->reasons[reason].code;
+		code.val.string.len = strlen(code.val.string.val);
+		difference.val.numeric = DatumGetNumeric(micro_numeric(e->reason_sums[reason]));
+		(void) pushJsonbValue(&state, WJB_BEGIN_OBJECT, NULL);
+		(void) pushJsonbValue(&state, WJB_KEY, &code_key);
+		(void) pushJsonbValue(&state, WJB_VALUE, &code);
+		(void) pushJsonbValue(&state, WJB_KEY, &difference_key);
+		(void) pushJsonbValue(&state, WJB_VALUE, &difference);
+		(void) pushJsonbValue(&state, WJB_END_OBJECT, NULL);
 	}
-	appendStringInfoChar(&out, ']');
-	return out.data;
+	return JsonbValueToJsonb(pushJsonbValue(&state, WJB_END_ARRAY, NULL));
 }
 
 /*
@@ -294,20 +252,30 @@ pgcredit_evaluate(PG_FUNCTION_ARGS)
 	const PgcreditCard *card = site->row.card;
 	Explanation *e = explain_row(&site->row);
 	PgcreditGraded graded = grade_row(&site->row, e->sum);
-	Datum		values[8];
-	bool		nulls[8] = {false};
+	bytea	   *digest = palloc(VARHDRSZ + PGCREDIT_HASH_BYTES);
+	Datum		values[9];
+	bool		nulls[9] = {false};
 
 	remember_result(fcinfo, site);
+	if (site->inputs == NULL)
+	{
+		MemoryContext caller = MemoryContextSwitchTo(site->context);
+
+		site->inputs = pgcredit_inputs_form(&site->row);
+		MemoryContextSwitchTo(caller);
+	}
 	values[0] = Int64GetDatum(card->model_id);
 	values[1] = CStringGetTextDatum(card->status == 'p' ? "published" :
 									card->status == 'd' ? "draft" :
 									card->status == 's' ? "submitted" : "retired");
 	values[2] = Float8GetDatum(pgcredit_score_real(e->sum));
 	set_text(values, nulls, 3, graded.grade);
-	values[4] = CStringGetTextDatum(inputs_json(&site->row));
-	values[5] = CStringGetTextDatum(reasons_json(card, e));
-	set_text(values, nulls, 6, graded.own);
-	set_text(values, nulls, 7, graded.rule == NULL ? NULL : rule_name(graded.rule));
+	values[4] = JsonbPGetDatum(pgcredit_inputs_keep(&site->row, site->inputs, (uint8 *) VARDATA(digest)));
+	SET_VARSIZE(digest, VARHDRSZ + PGCREDIT_HASH_BYTES);
+	values[5] = PointerGetDatum(digest);
+	values[6] = JsonbPGetDatum(reasons_jsonb(card, e));
+	set_text(values, nulls, 7, graded.own);
+	set_text(values, nulls, 8, graded.rule == NULL ? NULL : rule_name(graded.rule));
 	PG_RETURN_DATUM(HeapTupleGetDatum(heap_form_tuple(site->result, values, nulls)));
 }
 

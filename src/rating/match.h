@@ -10,19 +10,50 @@
 #include "utils/builtins.h"
 
 #include "rating/card.h"
+#include "rating/numeric_code.h"
+
+/* Cuts are counted in groups of so many, up to a number of cuts from which on they are searched. */
+#define PGCREDIT_CUTS_AT_ONCE 4
+#define PGCREDIT_CUTS_COUNTED 16
 
 /*
- * Attribute of the characteristic that takes the value, or NO_ATTRIBUTE.  A
- * SQL NULL is taken by "missing" alone; NaN by "other" alone.
+ * Number of a binding's cuts at or below the code: the slot of its segment.
+ *
+ * Counting in groups without a branch costs less than a search up to a few
+ * dozens of cuts, since no branch in it depends on the value.  The last group is
+ * filled up with the largest code, which only a value of that code counts.
  */
 static pg_attribute_always_inline int
-pgcredit_match(const PgcreditBinding *binding, Datum value, bool isnull)
+pgcredit_slot_of_code(const PgcreditBinding *binding, int64 code)
+{
+	const int64 *cuts = binding->codes;
+	int			ncuts = binding->ncuts;
+	int			left = ncuts;
+	int			below = 0;
+
+	if (unlikely(ncuts > PGCREDIT_CUTS_COUNTED))
+		return pgcredit_find_segment(cuts, ncuts, code);
+	do
+	{
+		below += (cuts[0] <= code) + (cuts[1] <= code) + (cuts[2] <= code) + (cuts[3] <= code);
+		cuts += PGCREDIT_CUTS_AT_ONCE;
+		left -= PGCREDIT_CUTS_AT_ONCE;
+	} while (left > 0);
+	return below;
+}
+
+/*
+ * Slot of a value, see PgcreditBinding, whose kind a caller may know beforehand.
+ * A SQL NULL is taken by "missing" alone; NaN by "other" alone.
+ */
+static pg_attribute_always_inline int
+pgcredit_slot(const PgcreditBinding *binding, PgcreditColumnKind kind, Datum value, bool isnull)
 {
 	int64		code;
 
 	if (unlikely(isnull))
-		return binding->missing;
-	switch (binding->kind)
+		return binding->last + PGCREDIT_SLOT_MISSING;
+	switch (kind)
 	{
 		case PGCREDIT_COLUMN_INT2:
 			code = DatumGetInt16(value);
@@ -42,34 +73,48 @@ pgcredit_match(const PgcreditBinding *binding, Datum value, bool isnull)
 		case PGCREDIT_COLUMN_FLOAT4:
 		case PGCREDIT_COLUMN_FLOAT8:
 			{
-				double		real = binding->kind == PGCREDIT_COLUMN_FLOAT8 ?
+				double		real = kind == PGCREDIT_COLUMN_FLOAT8 ?
 					DatumGetFloat8(value) : (double) DatumGetFloat4(value);
 
 				if (unlikely(isnan(real)))
-					return binding->other;
+					return binding->last + PGCREDIT_SLOT_OTHER;
 				code = pgcredit_double_code(real);
 				break;
 			}
 		case PGCREDIT_COLUMN_TEXT:
-		case PGCREDIT_COLUMN_BPCHAR:
 			{
-				text	   *string = (text *) DatumGetPointer(value);
-				int			len;
+				const void *string = DatumGetPointer(value);
 				int			attribute;
 
-				if (VARATT_IS_EXTERNAL(string) || VARATT_IS_COMPRESSED(string))
-					string = DatumGetTextPP(value);
-				len = VARSIZE_ANY_EXHDR(string);
-				if (binding->kind == PGCREDIT_COLUMN_BPCHAR)
-					len = bpchartruelen(VARDATA_ANY(string), len);
+				if (unlikely(VARATT_IS_EXTENDED(string) && !(VARATT_IS_SHORT(string) && !VARATT_IS_EXTERNAL(string))))
+					return pgcredit_slot_odd_text(binding, value);
 				attribute = pgcredit_find_word(binding->words, binding->places,
-											   VARDATA_ANY(string), len);
-				return attribute < 0 ? binding->other : attribute;
+											   VARDATA_ANY(string), VARSIZE_ANY_EXHDR(string));
+				return binding->last + (attribute < 0 ? PGCREDIT_SLOT_OTHER : PGCREDIT_SLOT_FIRST + attribute);
 			}
+		case PGCREDIT_COLUMN_BPCHAR:
+			return pgcredit_slot_odd_text(binding, value);
 		default:
-			return pgcredit_match_numeric(binding, value);
+			{
+				const void *number = DatumGetPointer(value);
+
+				if (likely(binding->fraction >= 0 && VARATT_IS_SHORT(number) && !VARATT_IS_EXTERNAL(number) &&
+						   pgcredit_numeric_code(VARDATA_SHORT(number), VARSIZE_SHORT(number) - VARHDRSZ_SHORT,
+												 binding->fraction, &code)))
+					break;
+				return pgcredit_slot_numeric(binding, value);
+			}
 	}
-	return binding->segments[pgcredit_find_segment(binding->codes, binding->ncuts, code)];
+	return pgcredit_slot_of_code(binding, code);
+}
+
+/*
+ * Attribute of the characteristic that takes the value, or NO_ATTRIBUTE.
+ */
+static inline int
+pgcredit_match(const PgcreditBinding *binding, Datum value, bool isnull)
+{
+	return binding->attributes[pgcredit_slot(binding, binding->kind, value, isnull)];
 }
 
 #endif							/* PGCREDIT_RATING_MATCH_H */

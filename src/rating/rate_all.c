@@ -15,6 +15,7 @@
 
 #include "access/htup_details.h"
 #include "access/xact.h"
+#include "catalog/pg_class.h"
 #include "catalog/pg_type.h"
 #include "executor/executor.h"
 #include "executor/spi.h"
@@ -26,15 +27,12 @@
 #include "storage/latch.h"
 #include "utils/array.h"
 #include "utils/builtins.h"
-#include "utils/jsonb.h"
+#include "utils/lsyscache.h"
 #include "utils/snapmgr.h"
 #include "utils/typcache.h"
 
-#include "core/canonical.h"
 #include "core/core.h"
-#include "crypto/crypto.h"
 
-PG_FUNCTION_INFO_V1(pgcredit_inputs_digest);
 PG_FUNCTION_INFO_V1(pgcredit_rate_all);
 PG_FUNCTION_INFO_V1(pgcredit_row_subject);
 
@@ -61,24 +59,6 @@ typedef struct WorkerOrder
 	Oid			role;
 	int64		run;
 } WorkerOrder;
-
-/*
- * credit._inputs_digest(inputs jsonb) returns bytea
- */
-Datum
-pgcredit_inputs_digest(PG_FUNCTION_ARGS)
-{
-	Jsonb	   *inputs = PG_GETARG_JSONB_P(0);
-	bytea	   *digest = palloc(VARHDRSZ + PGCREDIT_HASH_BYTES);
-	StringInfoData canonical;
-
-	initStringInfo(&canonical);
-	pgcredit_canonical_json(&canonical, &inputs->root, ERRCODE_INVALID_PARAMETER_VALUE);
-	SET_VARSIZE(digest, VARHDRSZ + PGCREDIT_HASH_BYTES);
-	pgcredit_sha256(canonical.data, canonical.len, (uint8 *) VARDATA(digest));
-	pfree(canonical.data);
-	PG_RETURN_BYTEA_P(digest);
-}
 
 /*
  * credit._row_subject("row" record) returns bigint: its column subject_id.
@@ -289,8 +269,21 @@ pgcredit_rate_all_worker_main(Datum arg)
  * ---------------------------------------------------------------------------
  */
 
+static void
+do_batches(const Run *run)
+{
+	while (do_batch(run))
+	{
+		SPI_freetuptable(SPI_tuptable);
+		SPI_commit();
+		CHECK_FOR_INTERRUPTS();
+	}
+	SPI_commit();
+}
+
 /*
- * Work until no batch is left, then wait for the workers.
+ * Work until no batch is left, wait for the workers, and do what one of them
+ * had taken and failed to do, so that its error becomes the caller's.
  */
 static void
 work(const Run *run, int n)
@@ -301,15 +294,11 @@ work(const Run *run, int n)
 	PG_TRY();
 	{
 		started = start_workers(run, n, handles);
-		while (do_batch(run))
-		{
-			SPI_freetuptable(SPI_tuptable);
-			SPI_commit();
-			CHECK_FOR_INTERRUPTS();
-		}
-		SPI_commit();
+		do_batches(run);
 		for (int i = 0; i < started; i++)
 			(void) WaitForBackgroundWorkerShutdown(handles[i]);
+		if (started > 0)
+			do_batches(run);
 	}
 	PG_CATCH();
 	{
@@ -323,8 +312,9 @@ work(const Run *run, int n)
 /*
  * CALL credit.rate_all(model text, source regclass, as_of date, batch_size integer,
  * skip_unchanged boolean, without_disputed boolean, kinds text[], workers integer,
- * INOUT run_id bigint).  25001 in a transaction block, PC422 for a run that cannot
- * be gone on with, PC424 where a model reads what is no indicator.
+ * INOUT run_id bigint).  25001 in a transaction block, 0A000 for workers that cannot
+ * read the source, PC422 for a run that cannot be gone on with, PC424 where a model
+ * reads what is no indicator.
  */
 Datum
 pgcredit_rate_all(PG_FUNCTION_ARGS)
@@ -343,6 +333,11 @@ pgcredit_rate_all(PG_FUNCTION_ARGS)
 		ereport(ERROR,
 				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
 				 errmsg("workers must be between 0 and %d", MAX_WORKERS)));
+	if (workers > 0 && !PG_ARGISNULL(ARG_SOURCE) && get_rel_persistence(PG_GETARG_OID(ARG_SOURCE)) == RELPERSISTENCE_TEMP)
+		ereport(ERROR,
+				(errcode(ERRCODE_FEATURE_NOT_SUPPORTED),
+				 errmsg("workers cannot read the temporary table or view \"%s\"", get_rel_name(PG_GETARG_OID(ARG_SOURCE))),
+				 errhint("Use no workers, or a permanent table.")));
 	if (get_call_result_type(fcinfo, NULL, &desc) != TYPEFUNC_COMPOSITE)
 		elog(ERROR, "return type must be a row type");
 	desc = BlessTupleDesc(desc);

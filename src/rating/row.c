@@ -6,10 +6,24 @@
 
 #include "access/htup_details.h"
 #include "miscadmin.h"
+#include "nodes/primnodes.h"
 #include "utils/builtins.h"
 #include "utils/memutils.h"
 
 #include "rating/row.h"
+
+/*
+ * Whether an argument is a constant of the query.  get_fn_expr_arg_stable() also
+ * takes parameters, whose value PL/pgSQL changes between calls of one site.
+ */
+static bool
+constant_argument(const FmgrInfo *flinfo, int arg)
+{
+	const Node *call = flinfo->fn_expr;
+
+	return call != NULL && IsA(call, FuncExpr) && arg < list_length(((const FuncExpr *) call)->args) &&
+		IsA(list_nth(((const FuncExpr *) call)->args, arg), Const);
+}
 
 /*
  * The call site's state for the model in an argument that is not NULL: looked
@@ -20,19 +34,24 @@ PgcreditSite *
 pgcredit_site(FunctionCallInfo fcinfo, int model_arg)
 {
 	PgcreditSite *site = fcinfo->flinfo->fn_extra;
-	text	   *model = PG_GETARG_TEXT_PP(model_arg);
-	int			len = VARSIZE_ANY_EXHDR(model);
+	text	   *model;
+	int			len;
 	MemoryContext context;
 	PgcreditSite *fresh;
 
-	if (likely(site != NULL && site->generation == pgcredit_models_generation() &&
-			   site->model_len == len && memcmp(site->model, VARDATA_ANY(model), len) == 0))
+	if (likely(site != NULL && site->model_constant && site->generation == pgcredit_models_generation()))
+		return site;
+	model = PG_GETARG_TEXT_PP(model_arg);
+	len = VARSIZE_ANY_EXHDR(model);
+	if (site != NULL && site->generation == pgcredit_models_generation() &&
+		site->model_len == len && memcmp(site->model, VARDATA_ANY(model), len) == 0)
 		return site;
 
 	/* joins the call site when all went well, so that errors leave nothing */
 	context = AllocSetContextCreate(CurrentMemoryContext, "pgcredit scoring", ALLOCSET_SMALL_SIZES);
 	fresh = MemoryContextAllocZero(context, sizeof(PgcreditSite));
 	fresh->context = context;
+	fresh->model_constant = constant_argument(fcinfo->flinfo, model_arg);
 	fresh->model_len = len;
 	fresh->model = MemoryContextAlloc(context, Max(len, 1));
 	memcpy(fresh->model, VARDATA_ANY(model), len);

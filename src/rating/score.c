@@ -22,15 +22,81 @@ PG_FUNCTION_INFO_V1(pgcredit_score_columns);
 PG_FUNCTION_INFO_V1(pgcredit_grade);
 
 /*
+ * Raise PC403 for the first characteristic, in the card's order, that has no
+ * attribute for its value.
+ */
+static void
+refuse(const PgcreditBoundCard *bound, const NullableDatum *args, const Datum *values, const bool *isnull)
+{
+	for (int i = 0; i < bound->n; i++)
+	{
+		const PgcreditBinding *binding = &bound->bindings[i];
+		Datum		value = args != NULL ? args[binding->column].value : values[binding->column];
+		bool		missing = args != NULL ? args[binding->column].isnull : isnull[binding->column];
+
+		if (pgcredit_match(binding, value, missing) == PGCREDIT_NO_ATTRIBUTE)
+			pgcredit_no_attribute(bound->card, binding, value, missing);
+	}
+	elog(ERROR, "every characteristic has an attribute");
+}
+
+/*
  * Exact sum over the card in millionths.  Values are either a function's
  * arguments (args) or a deformed row (values, isnull); each caller passes a
- * constant NULL for the other, so the choice costs nothing, and a constant for
- * whether attributes may have expressions, so that cards without pay nothing.
+ * constant NULL for the other, so the choice costs nothing.  Columns of one kind
+ * follow each other in a loop of their own, which processors foresee better than
+ * a switch for each.
  */
 static pg_attribute_always_inline int64
 evaluate(const PgcreditBoundCard *bound, const NullableDatum *args,
-		 const Datum *values, const bool *isnull, bool expressions)
+		 const Datum *values, const bool *isnull)
 {
+	int64		sum = bound->card->initial;
+	const PgcreditBinding *binding = bound->by_kind;
+	const PgcreditBinding *end = binding + bound->n;
+
+#define SUM_OF_KIND(k) \
+	case k: \
+		do \
+		{ \
+			int			column = binding->column; \
+			Datum		value = args != NULL ? args[column].value : values[column]; \
+			bool		missing = args != NULL ? args[column].isnull : isnull[column]; \
+\
+			sum += binding->points[pgcredit_slot(binding, k, value, missing)]; \
+		} while (++binding < end && binding->kind == k); \
+		break
+
+	while (binding < end)
+	{
+		switch (binding->kind)
+		{
+				SUM_OF_KIND(PGCREDIT_COLUMN_INT2);
+				SUM_OF_KIND(PGCREDIT_COLUMN_INT4);
+				SUM_OF_KIND(PGCREDIT_COLUMN_INT8);
+				SUM_OF_KIND(PGCREDIT_COLUMN_FLOAT4);
+				SUM_OF_KIND(PGCREDIT_COLUMN_FLOAT8);
+				SUM_OF_KIND(PGCREDIT_COLUMN_NUMERIC);
+				SUM_OF_KIND(PGCREDIT_COLUMN_BOOL);
+				SUM_OF_KIND(PGCREDIT_COLUMN_DATE);
+				SUM_OF_KIND(PGCREDIT_COLUMN_TEXT);
+				SUM_OF_KIND(PGCREDIT_COLUMN_BPCHAR);
+		}
+	}
+	if (unlikely(sum < PGCREDIT_REFUSED_BELOW))
+		refuse(bound, args, values, isnull);
+	return sum;
+}
+
+/*
+ * The same for a card whose attributes may have expressions.  Kept out of line,
+ * so that the usual loops stay as small as they are.
+ */
+static pg_noinline int64
+evaluate_expressions(const PgcreditBoundCard *bound, const NullableDatum *args,
+					 const Datum *values, const bool *isnull)
+{
+	PgcreditValues row = {args, values, isnull};
 	int64		sum = bound->card->initial;
 
 	for (int i = 0; i < bound->n; i++)
@@ -43,24 +109,12 @@ evaluate(const PgcreditBoundCard *bound, const NullableDatum *args,
 
 		if (unlikely(attribute < 0))
 			pgcredit_no_attribute(bound->card, binding, value, missing);
-		if (expressions && binding->characteristic->attributes[attribute].expression != NULL)
-		{
-			PgcreditValues row = {args, values, isnull};
-
+		if (binding->characteristic->attributes[attribute].expression != NULL)
 			sum += pgcredit_expression_points(bound, binding->characteristic, attribute, &row);
-		}
 		else
-			sum += binding->points[attribute];
+			sum += binding->characteristic->attributes[attribute].points;
 	}
 	return sum;
-}
-
-/* Kept out of line, so that the usual loop stays as small as it is. */
-static pg_noinline int64
-evaluate_expressions(const PgcreditBoundCard *bound, const NullableDatum *args,
-					 const Datum *values, const bool *isnull)
-{
-	return args != NULL ? evaluate(bound, args, NULL, NULL, true) : evaluate(bound, NULL, values, isnull, true);
 }
 
 int64
@@ -68,7 +122,7 @@ pgcredit_row_score(const PgcreditRow *row)
 {
 	if (unlikely(row->card->expressions))
 		return evaluate_expressions(row->bound, NULL, row->values, row->isnull);
-	return evaluate(row->bound, NULL, row->values, row->isnull, false);
+	return evaluate(row->bound, NULL, row->values, row->isnull);
 }
 
 /*
@@ -139,7 +193,7 @@ pgcredit_score_columns(PG_FUNCTION_ARGS)
 		bind_columns(fcinfo, site);
 	if (unlikely(site->row.card->expressions))
 		PG_RETURN_FLOAT8(pgcredit_score_real(evaluate_expressions(site->row.bound, fcinfo->args + 2, NULL, NULL)));
-	PG_RETURN_FLOAT8(pgcredit_score_real(evaluate(site->row.bound, fcinfo->args + 2, NULL, NULL, false)));
+	PG_RETURN_FLOAT8(pgcredit_score_real(evaluate(site->row.bound, fcinfo->args + 2, NULL, NULL)));
 }
 
 /*

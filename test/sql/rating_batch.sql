@@ -159,6 +159,37 @@ SELECT credit.register_indicator('deliveries', 'number', $$SELECT subject_id, co
 CALL credit.rate_all('counted', as_of => '2026-06-01');
 SELECT r.grade, r.score_grade, r.grade_rule, count(*) FROM credit.rating r JOIN credit.model m USING (model_id) WHERE m.name = 'counted' GROUP BY 1, 2, 3 ORDER BY 1, 2, 3;
 SELECT l.indicator, count(*) FROM credit.current_rating(11, 'counted') c, credit.rating_lineage(11, c.rating_id) l GROUP BY 1 ORDER BY 1;
+-- no number, no end, nothing at all
+SELECT credit.set_grade_terms('tax', 'loan', '{"A": {"limit": "NaN", "rate": 0.035}}');
+SELECT credit.set_grade_terms('tax', 'loan', '{"A": {"limit": 300, "rate": "Infinity"}}');
+SELECT credit.set_grade_terms('tax', 'loan', '{"A": {"limit": 300}}');
+SELECT credit.set_grade_terms('tax', 'loan', '{"A": {"limit": -1, "rate": 0.035}}');
+-- a version whose grades go the other way cannot be published while the terms do not; one with a grade less can
+SELECT credit.create_model(pg_temp.card('tax', 'tax') || '{"grades": [{"grade": "C", "low": 50}, {"grade": "B", "low": 10, "high": 50}, {"grade": "A", "high": 10}]}');
+SELECT credit.publish_model('tax');
+SELECT credit.discard_model('tax', 2);
+SELECT credit.create_model(pg_temp.card('tax', 'tax') || '{"grades": [{"grade": "A", "low": 50}, {"grade": "C", "high": 50}]}');
+SELECT length(credit.publish_model('tax'));
+-- an indicator that fails for one subject stops that one alone; one that fails for all is broken and ends the run
+CREATE FUNCTION pg_temp.share(taken text) RETURNS bigint LANGUAGE sql AS $$
+    SELECT credit.register_indicator('share', 'number', format('SELECT subject_id, 100 / (sum((payload ->> ''amount_paid'')::numeric) - %s), array_agg(record_id)
+        FROM credit.record_as_of WHERE subject_id = ANY ($1) GROUP BY subject_id', taken))
+$$;
+SELECT pg_temp.share('3000') IS NOT NULL AS registered;
+SELECT credit.create_model(pg_temp.card('share', 'share')), length(credit.publish_model('share'));
+CALL credit.rate_all('share', as_of => '2026-06-01', batch_size => 10, kinds => '{enterprise}');
+SELECT model, status, batches_done, rated, failed FROM progress ORDER BY run_id DESC LIMIT 1;
+SELECT f.subject_id, f.sqlstate, f.reason FROM credit.rating_failure f JOIN credit.model m USING (model_id) WHERE m.name = 'share';
+SELECT count(*), count(DISTINCT subject_id) FROM credit.rating r JOIN credit.model m USING (model_id) WHERE m.name = 'share';
+SELECT pg_temp.share('sum((payload ->> ''amount_paid'')::numeric)') IS NOT NULL AS registered;
+CALL credit.rate_all('share', as_of => '2026-06-02', kinds => '{enterprise}');
+SELECT model, status, batches_done, rated, failed FROM progress ORDER BY run_id DESC LIMIT 1;
+-- workers cannot read what only this session has
+CREATE TEMP TABLE applicant_temp AS SELECT g AS subject_id, 10 AS tax FROM generate_series(1, 3) g;
+CALL credit.rate_all('tax@1', 'applicant_temp', workers => 1);
+CREATE FUNCTION pg_temp.opened() RETURNS boolean LANGUAGE sql AS $$ SELECT source LIKE 'pg_temp_%.applicant_temp' FROM credit.rating_run ORDER BY run_id DESC LIMIT 1 $$;
+CALL credit.rate_all('tax@1', 'applicant_temp');
+SELECT pg_temp.opened() AS named_with_its_schema;
 \c postgres
 DROP DATABASE rating_batch;
 DROP ROLE batch_operator;

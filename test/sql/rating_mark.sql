@@ -88,6 +88,17 @@ SELECT pg_temp.ratings(), count(*) AS notices FROM credit.grade_notice JOIN s US
 SET LOCAL ROLE mark_bank;
 SELECT pg_temp.fails('SELECT grade FROM credit.grade_notice');
 RESET ROLE;
+-- a subject for which the indicator fails does not keep the others waiting
+SELECT credit.register_indicator('mark_tax', 'number', $$SELECT subject_id, 1000 / (sum((payload ->> 'amount_paid')::numeric) - 777), array_agg(record_id)
+    FROM credit.record_as_of WHERE subject_id = ANY ($1) GROUP BY subject_id$$);
+UPDATE credit.record r SET payload = '{"amount_paid": 777}' FROM s WHERE r.subject_id = s.subject_id AND s.code = 'mark-3';
+SELECT pg_temp.bring('mark-1', 'f', 1), pg_temp.bring('mark-4', 'f', 1);
+SELECT credit._rate_marked(1000) AS marks, pg_temp.marked(), pg_temp.ratings();
+SELECT s.code, f.sqlstate, f.reason FROM credit.rating_failure f JOIN s USING (subject_id);
+-- and where there is no other, the mark stays until the indicator is mended
+INSERT INTO credit.rating_mark (subject_id) SELECT subject_id FROM s WHERE code = 'mark-3';
+SELECT pg_temp.fails('SELECT credit._rate_marked(1000)'), pg_temp.marked();
+DELETE FROM credit.rating_mark;
 -- no model is dynamic any more
 SELECT credit.set_dynamic('mark', false);
 SELECT pg_temp.bring('mark-1', 'e', 5);

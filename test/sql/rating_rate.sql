@@ -130,4 +130,19 @@ CREATE FUNCTION rating_trap.jsonb_strip_nulls(jsonb) RETURNS jsonb LANGUAGE plpg
 SET LOCAL search_path = rating_trap, pg_catalog, public;
 SELECT count(credit.score('rate@1', i)) FROM public.input i;
 SELECT credit.model_definition('rate') ->> 'name', count(credit.rate('rate', i.subject_id, i)) FROM public.input i;
+-- many columns with names of all lengths: each is found again by its name, and the digest is that of what is stored
+CREATE TEMP TABLE name AS SELECT n, CASE n WHEN 1 THEN '税' WHEN 2 THEN '𝕏' WHEN 3 THEN U&'\FF5E' WHEN 4 THEN 'a"b\' ELSE repeat('n', 1 + n % 7) || n END AS name FROM generate_series(1, 70) n;
+SELECT format('CREATE TEMP TABLE wide AS SELECT 1::bigint AS subject_id, %s', string_agg(format('%s AS %I', CASE n % 4 WHEN 0 THEN n::text WHEN 1 THEN format('%L::text', n || E'\t"\\') WHEN 2 THEN 'NULL::date' ELSE n || '.50' END, name), ', ')) FROM name \gexec
+SELECT credit.create_model(jsonb_build_object('name', 'wide', 'use_reason_codes', false, 'characteristics',
+    (SELECT jsonb_agg(jsonb_build_object('name', name, 'data_type', CASE n % 4 WHEN 1 THEN 'text' WHEN 2 THEN 'date' ELSE 'number' END,
+        'attributes', '[{"kind": "other", "points": 1}, {"kind": "missing", "points": 2}]'::jsonb) ORDER BY n) FROM name)));
+SELECT length(credit.publish_model('wide'));
+SELECT credit.rate('wide', s.subject_id, w) AS wide FROM (SELECT min(subject_id) AS subject_id FROM credit.subject) s, wide w \gset
+SELECT r.score, r.inputs = r.inputs::text::jsonb AS same, r.inputs_digest = sha256(convert_to(credit._canonical_json(r.inputs), 'UTF8')) AS digest,
+       count(*) AS names, count(r.inputs -> n.name) AS found, count(r.inputs -> n.name ->> 'value') AS given
+  FROM credit.rating r, name n WHERE r.rating_id = :wide GROUP BY 1, 2, 3;
+SELECT r.inputs -> '税' AS zh, r.inputs -> '𝕏' AS x, r.inputs -> 'a"b\' AS quoted, r.inputs -> 'nnnnnnn69' AS longest FROM credit.rating r WHERE r.rating_id = :wide;
+-- by its number alone
+SELECT equal, stored_score, differences FROM credit.replay(:wide);
+SELECT pg_temp.fails('SELECT credit.replay(-1)'), pg_temp.fails('SELECT equal FROM credit.replay(NULL)');
 ROLLBACK;

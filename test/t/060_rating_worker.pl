@@ -87,6 +87,17 @@ sql(q{SET ROLE portal; SELECT credit.revoke_consent(subject_id, consent_id) FROM
   if sql('SELECT count(*) FROM credit.consent WHERE subject_id = 1 AND consent_id = 1') eq '1';
 is($node->safe_psql('postgres', q{SELECT count(*) FROM credit.grade_notices('pre_loan')}, extra_params => [ '-U', 'bank_a' ]), '0', 'after a revocation it reads none');
 
+# Taken back between the change and the rating: rated, and nobody is told.
+sql(bring(10));
+$node->poll_query_until('postgres', 'SELECT count(*) = 1 FROM credit.rating WHERE subject_id = 10');
+$listener->query('SELECT 1');
+sql(bring(10) . q{SET ROLE portal; SELECT credit.revoke_consent(10, 10)});
+sql(bring(11));
+$node->poll_query_until('postgres', 'SELECT count(*) = 2 FROM credit.rating WHERE subject_id = 10');
+is(scores(10), '20 30', 'rated');
+is(sql('SELECT count(*) FROM credit.grade_notice WHERE subject_id = 10'), '0', 'no notice after the revocation');
+unlike($listener->query('SELECT 1'), qr/Asynchronous/, 'nor a notification');
+
 # ------------------------------------------------------------------ killed, crashed
 
 my $pid = worker_pid();
@@ -103,6 +114,18 @@ sql(bring(5));
 ok($node->poll_query_until('postgres', 'SELECT count(*) = 1 FROM credit.rating WHERE subject_id = 5'), 'the worker killed: a change is rated all the same');
 sleep(2.5);
 is(sql('SELECT count(*) FROM credit.rating WHERE subject_id IN (4, 5)'), '2', 'and once');
+
+# Killed in the middle of a rating, which takes long here: the server restarts, and each subject is rated once.
+sql(q{SELECT credit.register_indicator('taxes', 'number', 'SELECT r.subject_id, count(*) + 0 * min(slow.n), array_agg(record_id) FROM credit.record_as_of r, (SELECT count(*) AS n FROM generate_series(1, 8000000)) slow WHERE subject_id = ANY ($1) AND category = ''tax_payment'' GROUP BY 1')});
+sql(bring(20) . bring(21) . bring(22));
+ok($node->poll_query_until('postgres', q{SELECT count(*) = 1 FROM pg_stat_activity WHERE backend_type = 'pgcredit rating' AND query = 'rating marked subjects' AND state = 'active'}), 'it rates');
+$pid = worker_pid();
+kill('KILL', $pid);
+$node->poll_query_until('postgres', "SELECT count(*) = 1 FROM pg_stat_activity WHERE backend_type = 'pgcredit rating' AND pid <> $pid");
+ok($node->poll_query_until('postgres', 'SELECT count(*) = 3 FROM credit.rating WHERE subject_id IN (20, 21, 22)'), 'all are rated');
+sql(q{SELECT credit.register_indicator('taxes', 'number', 'SELECT subject_id, count(*), array_agg(record_id) FROM credit.record_as_of WHERE subject_id = ANY ($1) AND category = ''tax_payment'' GROUP BY 1')});
+sleep(2.5);
+is(sql('SELECT count(*), count(DISTINCT subject_id) FROM credit.rating WHERE subject_id IN (20, 21, 22)'), '3|3', 'and once');
 
 # An indicator that fails keeps the marks; they are rated when it is mended.
 my $from = log_size($node);
@@ -171,6 +194,62 @@ $run = sql('SELECT max(run_id) FROM credit.rating_run');
 is(sql('SELECT count(*) FROM credit.rating'), sql("SELECT subjects_done FROM credit.stat_progress_rating WHERE run_id = $run"), 'a rating for each that is done');
 sql("CALL credit.rate_all(NULL, run_id => $run, workers => 3)");
 is(sql('SELECT count(*), count(DISTINCT subject_id) FROM credit.rating'), '50|50', 'gone on with by four: each subject once');
+
+# A worker that fails: what it had taken is done by the caller after it. One that is told to go: the same.
+sub rated_once { return is(sql('SELECT count(*), count(DISTINCT subject_id) FROM credit.rating'), '50|50', $_[0] . ': each subject once'); }
+sub last_run { return sql('SELECT status, batches_done, rated FROM credit.stat_progress_rating ORDER BY run_id DESC LIMIT 1'); }
+sql(q{
+	DELETE FROM credit.rating;
+	CREATE FUNCTION public.fragile(integer) RETURNS numeric LANGUAGE plpgsql AS $$
+	BEGIN
+		IF (SELECT backend_type FROM pg_stat_activity WHERE pid = pg_backend_pid()) = 'pgcredit rate_all' THEN
+			PERFORM pg_sleep(1.5);
+			RAISE feature_not_supported;
+		END IF;
+		PERFORM pg_sleep(0.01);
+		RETURN $1;
+	END $$;
+	CREATE VIEW public.fragilely AS SELECT subject_id, public.fragile(amount) AS taxes FROM public.applicant});
+sql(q{CALL credit.rate_all('live', 'fragilely', batch_size => 5, workers => 2)});
+is(last_run(), 'finished|10|50', 'workers that fail: the run is finished all the same');
+rated_once('workers failed');
+sql('DELETE FROM credit.rating');
+$caller = start_run(2);
+$node->poll_query_until('postgres', "SELECT count(*) = 2 FROM pg_stat_activity WHERE backend_type = 'pgcredit rate_all'");
+sql(q{SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE backend_type = 'pgcredit rate_all' LIMIT 1});
+ok($node->poll_query_until('postgres', q{SELECT status = 'finished' FROM credit.rating_run ORDER BY run_id DESC LIMIT 1}), 'a worker terminated: finished');
+eval { $caller->quit };
+rated_once('a worker terminated');
+
+# Killed: a worker, then the caller. The server restarts each time, and the run is gone on with.
+for my $victim ('a worker', 'the caller')
+{
+	sql('DELETE FROM credit.rating');
+	$caller = start_run(2);
+	$node->poll_query_until('postgres', 'SELECT batches_done BETWEEN 2 AND 8 FROM credit.stat_progress_rating ORDER BY run_id DESC LIMIT 1');
+	$pid = sql($victim eq 'a worker' ? q{SELECT min(pid) FROM pg_stat_activity WHERE backend_type = 'pgcredit rate_all'} :
+		  q{SELECT pid FROM pg_stat_activity WHERE query LIKE 'CALL credit.rate_all%' AND backend_type = 'client backend'});
+	kill('KILL', $pid);
+	eval { $caller->quit };
+	wait_until_up($node);
+	is(sql('SELECT status FROM credit.rating_run ORDER BY run_id DESC LIMIT 1'), 'running', "$victim killed: the run can be gone on with");
+	$run = sql('SELECT max(run_id) FROM credit.rating_run');
+	is(sql('SELECT count(*) FROM credit.rating'), sql("SELECT subjects_done FROM credit.stat_progress_rating WHERE run_id = $run"), 'a rating for each that is done');
+	sql("CALL credit.rate_all(NULL, run_id => $run, workers => 1)");
+	rated_once("$victim killed, gone on with");
+}
+
+# Ended for good by another session: batches under way are done, and no other one.
+sql('DELETE FROM credit.rating');
+$caller = start_run(1);
+$node->poll_query_until('postgres', 'SELECT batches_done BETWEEN 2 AND 8 FROM credit.stat_progress_rating ORDER BY run_id DESC LIMIT 1');
+$run = sql('SELECT max(run_id) FROM credit.rating_run');
+sql("SELECT credit.cancel_rating_run($run)");
+ok($node->poll_query_until('postgres', q{SELECT count(*) = 0 FROM pg_stat_activity WHERE backend_type = 'pgcredit rate_all' OR query LIKE 'CALL credit.rate_all%' AND state = 'active'}), 'cancelled by another session: all stop');
+eval { $caller->quit };
+cmp_ok(sql('SELECT count(*) FROM credit.rating'), '<', 50, 'before the end');
+is(sql('SELECT count(*) FROM credit.rating'), sql("SELECT subjects_done FROM credit.stat_progress_rating WHERE run_id = $run AND status = 'cancelled'"), 'a rating for each that is done');
+sql('DROP VIEW public.fragilely');
 
 # ------------------------------------------------------------------ a dump
 
