@@ -123,21 +123,27 @@ pgcredit_seek_next(Seek *seek, ScanDirection direction)
 }
 
 /*
- * A column of a row that was found, from 1; raises data_corrupted for a null,
+ * A column of a row, from 1; raises data_corrupted for a null,
  * which no column of these tables may have.
  */
 Datum
-pgcredit_seek_column(const Seek *seek, HeapTuple tuple, AttrNumber number)
+pgcredit_column(Relation rel, HeapTuple tuple, AttrNumber number)
 {
 	bool		isnull;
-	Datum		value = heap_getattr(tuple, number, RelationGetDescr(seek->rel), &isnull);
+	Datum		value = heap_getattr(tuple, number, RelationGetDescr(rel), &isnull);
 
 	if (isnull)
 		ereport(ERROR,
 				(errcode(ERRCODE_DATA_CORRUPTED),
-				 errmsg("null in column %d of credit.%s", number, RelationGetRelationName(seek->rel)),
+				 errmsg("null in column %d of credit.%s", number, RelationGetRelationName(rel)),
 				 errhint("Somebody changed the log's tables; credit.verify_log() says where.")));
 	return value;
+}
+
+Datum
+pgcredit_seek_column(const Seek *seek, HeapTuple tuple, AttrNumber number)
+{
+	return pgcredit_column(seek->rel, tuple, number);
 }
 
 void

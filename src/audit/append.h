@@ -36,6 +36,7 @@ typedef struct Seek
 extern void pgcredit_seek_begin(Seek *seek, Relation rel, const char *index, int n_keys,
 								ScanKey keys, Snapshot snapshot);
 extern HeapTuple pgcredit_seek_next(Seek *seek, ScanDirection direction);
+extern Datum pgcredit_column(Relation rel, HeapTuple tuple, AttrNumber number);
 extern Datum pgcredit_seek_column(const Seek *seek, HeapTuple tuple, AttrNumber number);
 extern void pgcredit_seek_end(Seek *seek);
 extern int64 pgcredit_seek_last(Relation rel, const char *index, Snapshot snapshot, int64 none);

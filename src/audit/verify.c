@@ -82,40 +82,77 @@ pgcredit_verify_wrong(Verify *verify, const char *code, uint64 seq, const char *
  */
 
 /*
- * Does "seq" after this "recorded" say the number?
+ * A name to look for, and how far the search may go on after each character that
+ * stands where its last one should (Horspool): memmem takes several times as
+ * long for so few bytes.
  */
-static bool
-says_number(const char *recorded, const char *end, const char *number, Size number_len)
+typedef struct SoughtName
 {
-	const char *p = recorded + strlen("\"recorded\":\"");
+	const char *text;
+	uint8		len;
+	uint8		step[256];
+} SoughtName;
 
-	p = memchr(p, '"', end - p);
-	return p && (Size) (end - p) > 1 + number_len && memcmp(p + 1, number, number_len) == 0 &&
-		(p[1 + number_len] == ',' || p[1 + number_len] == '}');
+static SoughtName recorded_name = {.text = "\"recorded\":"};
+static SoughtName list_name = {.text = ",\"list\":"};
+
+static void
+make_steps(SoughtName *name)
+{
+	name->len = strlen(name->text);
+	memset(name->step, name->len, sizeof(name->step));
+	for (int k = 0; k < name->len - 1; k++)
+		name->step[(unsigned char) name->text[k]] = name->len - 1 - k;
+}
+
+static const char *
+find_name(const SoughtName *name, const char *from, const char *end)
+{
+	for (const char *at = from; end - at >= name->len; at += name->step[(unsigned char) at[name->len - 1]])
+		if (at[name->len - 1] == ':' && at[0] == name->text[0] && memcmp(at, name->text, name->len) == 0)
+			return at;
+	return NULL;
 }
 
 /*
- * Does the entry say its number where the writer puts it, directly after
- * "recorded" of the outermost object?  A quoted name cannot stand in a string;
- * a member of an inner object is told by the braces before it.
+ * Does "seq" after this "recorded" say the number?
  */
 static bool
-is_number_of(const char *entry, Size len, uint64 seq)
+says_number(const char *recorded, const char *end, uint64 seq)
 {
-	static const char name[] = "\"recorded\":\"";
-	const char *end = entry + len;
+	static const char name[] = ",\"seq\":";
 	char		number[32];
-	int			number_len = snprintf(number, sizeof(number), ",\"seq\":" UINT64_FORMAT, seq);
+	int			len = pg_ulltoa_n(seq, number);
+	const char *p = recorded + recorded_name.len;
+
+	if (p == end || *p++ != '"')
+		return false;
+	p = memchr(p, '"', end - p);
+	if (p == NULL || end - p <= (ptrdiff_t) sizeof(name) + len || memcmp(p + 1, name, sizeof(name) - 1) != 0)
+		return false;
+	p += sizeof(name);
+	return memcmp(p, number, len) == 0 && (p[len] == ',' || p[len] == '}');
+}
+
+/*
+ * Where the entry says its number, as the writer puts it, directly after
+ * "recorded" of the outermost object; NULL if it does not.  A quoted name cannot
+ * stand in a string; a member of an inner object is told by the braces before it.
+ */
+static const char *
+find_number(const char *entry, Size len, uint64 seq)
+{
+	const char *end = entry + len;
 	const char *at = entry;
 	const char *seen = entry;
 	int			depth = 0;
 	bool		quoted = false;
 
-	while ((at = memmem(at, end - at, name, sizeof(name) - 1)) != NULL)
+	while ((at = find_name(&recorded_name, at, end)) != NULL)
 	{
 		/* most entries have no inner object before it */
-		if (seen == entry && len > 0 && memchr(entry + 1, '{', at - entry) == NULL)
-			return says_number(at, end, number, number_len);
+		if (seen == entry && at > entry && memchr(entry + 1, '{', at - entry - 1) == NULL)
+			return says_number(at, end, seq) ? at : NULL;
 		for (; seen < at; seen++)
 		{
 			if (quoted && *seen == '\\')
@@ -126,26 +163,25 @@ is_number_of(const char *entry, Size len, uint64 seq)
 				depth += (*seen == '{' || *seen == '[') - (*seen == '}' || *seen == ']');
 		}
 		if (depth == 1 && !quoted)
-			return says_number(at, end, number, number_len);
+			return says_number(at, end, seq) ? at : NULL;
 		at++;
 	}
-	return false;
+	return NULL;
 }
 
 /*
  * Is the list of an access to many, if it is one, what the entry has the root
- * of?
+ * of?  Its name sorts before "recorded".
  */
 static bool
-list_is_whole(Verify *verify, const char *entry, Size len)
+list_is_whole(Verify *verify, const char *entry, Size len, const char *recorded)
 {
 	static const char access[] = "{\"access\":";
-	static const char list[] = ",\"list\":\"";
 	MemoryContext old;
 	bool		whole;
 
 	if (len < sizeof(access) || memcmp(entry, access, sizeof(access) - 1) != 0 ||
-		memmem(entry, len, list, sizeof(list) - 1) == NULL)
+		find_name(&list_name, entry, recorded) == NULL)
 		return true;
 	old = MemoryContextSwitchTo(verify->row);
 	whole = pgcredit_list_is_whole(verify->tree->snapshot, (PgcreditSpan) {entry, len});
@@ -158,20 +194,22 @@ take_entry(Verify *verify)
 {
 	uint64		seq = verify->next + 1;
 	MemoryContext old = MemoryContextSwitchTo(verify->row);
-	text	   *entry = DatumGetTextPP(pgcredit_rows_column(&verify->entry_rows, ENTRY_TEXT));
+	text	   *entry = DatumGetTextPP(pgcredit_column(verify->tree->entry, verify->entries.tuple, ENTRY_TEXT));
 	const char *bytes = VARDATA_ANY(entry);
 	Size		len = VARSIZE_ANY_EXHDR(entry);
+	const char *recorded;
 	PgcreditMerkleHash hash;
 
 	MemoryContextSwitchTo(old);
 	if (len > PGCREDIT_ENTRY_MAX)
 		return pgcredit_verify_wrong(verify, "entry_changed", seq, "It has %zu bytes, no entry has more than %d.", len, PGCREDIT_ENTRY_MAX);
-	if (!is_number_of(bytes, len, seq))
+	recorded = find_number(bytes, len, seq);
+	if (recorded == NULL)
 		return pgcredit_verify_wrong(verify, "entry_number", seq, "Its bytes do not say this number.");
-	if (!list_is_whole(verify, bytes, len))
+	if (!list_is_whole(verify, bytes, len, recorded))
 		return pgcredit_verify_wrong(verify, "list_changed", seq, "The rows of credit.audit_list are not those that it has the root of.");
 	pgcredit_merkle_leaf(bytes, len, hash);
-	pgcredit_rows_next(&verify->entry_rows);
+	pgcredit_entries_next(&verify->entries);
 	verify->count.entries++;
 	verify->dropped = false;
 	return pgcredit_verify_leaf(verify, hash);
@@ -212,8 +250,8 @@ static bool
 take_next(Verify *verify)
 {
 	int64		expected = (int64) verify->next + 1;
-	int64		seq = verify->entry_rows.tuple ?
-		DatumGetInt64(pgcredit_rows_column(&verify->entry_rows, ENTRY_SEQ)) : PG_INT64_MAX;
+	int64		seq = verify->entries.tuple ?
+		DatumGetInt64(pgcredit_column(verify->tree->entry, verify->entries.tuple, ENTRY_SEQ)) : PG_INT64_MAX;
 
 	if (seq == expected)
 		return take_entry(verify);
@@ -224,7 +262,7 @@ take_next(Verify *verify)
 		verify->pruned_rows.tuple &&
 		DatumGetInt64(pgcredit_rows_column(&verify->pruned_rows, LEAF_N)) == (int64) (verify->next / LEAF_ROW))
 		return take_dropped(verify);
-	if (verify->entry_rows.tuple)
+	if (verify->entries.tuple)
 		return pgcredit_verify_wrong(verify, "entry_missing", expected, "The next one in the log is " INT64_FORMAT ".", seq);
 	return pgcredit_verify_wrong(verify, "entry_missing", expected, "The log should have " UINT64_FORMAT " entries.", verify->end);
 }
@@ -250,11 +288,9 @@ keep_mark(const Verify *verify)
 static bool
 take_entries(Verify *verify)
 {
-	ScanKeyData key;
-
-	ScanKeyInit(&key, ENTRY_SEQ, BTGreaterStrategyNumber, F_INT8GT, Int64GetDatum((int64) verify->begin));
-	pgcredit_rows_begin(&verify->entry_rows, verify->tree->entry, "audit_entry_pkey", verify->begin > 0 ? 1 : 0, &key,
-						verify->tree->snapshot);
+	make_steps(&recorded_name);
+	make_steps(&list_name);
+	pgcredit_entries_begin(&verify->entries, verify->tree->entry, verify->begin + 1, verify->tree->snapshot);
 	for (;;)
 	{
 		if (verify->next == verify->checkpoint_size && !pgcredit_verify_checkpoint(verify))
@@ -355,19 +391,19 @@ count_rows(Verify *verify)
 	uint64		counted;
 
 	pgcredit_progress(VERIFY_ROWS, verify->next, verify->end);
-	counted = pgcredit_rows_count(tree->entry, tree->snapshot, &sum);
+	counted = pgcredit_entries_count(&verify->entries, &sum);
 	if (counted != entries)
 		return pgcredit_verify_wrong(verify, "entry_hidden",
 									 counted != entries + 1 ? 0 :
 									 (uint64) sum - (verify->next * (verify->next + 1) / 2 - dropped * (dropped + 1) / 2),
 									 "credit.audit_entry has " UINT64_FORMAT " rows, of which its index shows " UINT64_FORMAT ".", counted, entries);
-	counted = pgcredit_rows_count(tree->leaf, tree->snapshot, NULL) +
-		pgcredit_rows_count(tree->node, tree->snapshot, NULL) +
-		pgcredit_rows_count(tree->pruned, tree->snapshot, NULL);
+	counted = pgcredit_rows_count(tree->leaf, tree->snapshot) +
+		pgcredit_rows_count(tree->node, tree->snapshot) +
+		pgcredit_rows_count(tree->pruned, tree->snapshot);
 	if (counted != (uint64) verify->count.tiles)
 		return pgcredit_verify_wrong(verify, "tile_extra", 0, "The tables of hashes have " UINT64_FORMAT " rows, " INT64_FORMAT " belong there.",
 									 counted, verify->count.tiles);
-	counted = pgcredit_rows_count(verify->checkpoint, tree->snapshot, NULL);
+	counted = pgcredit_rows_count(verify->checkpoint, tree->snapshot);
 	if (counted != (uint64) verify->count.checkpoints)
 		return pgcredit_verify_wrong(verify, "checkpoint_changed", 0, "credit.audit_checkpoint has " UINT64_FORMAT " rows, of which its index shows " INT64_FORMAT ".",
 									 counted, verify->count.checkpoints);

@@ -62,6 +62,33 @@ typedef struct RowScan
 	HeapTuple	tuple;			/* NULL at the end */
 } RowScan;
 
+/* Entries in the order of the index, one ahead, see verify_entries.c. */
+typedef struct EntryScan
+{
+	Relation	rel;
+	Relation	index;
+	Snapshot	snapshot;
+	IndexScanDesc scan;
+	TupleTableSlot *slot;
+	HeapTuple	tuple;			/* NULL at the end */
+
+	bool		may_copy;
+	BufferAccessStrategy strategy;
+	BlockNumber block;			/* looked at last */
+	bool		copied;			/* it is in page */
+	int			present;		/* rows of the copy */
+	int			shown;			/* of them, those that the index led to */
+	uint64		sum;			/* of the numbers of these */
+	HeapTupleData row;			/* in page */
+	PGAlignedBlock page;
+
+	/* blocks all of whose rows the index has shown: a bit each */
+	uint8	   *whole;
+	BlockNumber n_blocks;
+	uint64		n_whole;		/* rows in them */
+	uint64		sum_whole;
+} EntryScan;
+
 /* Hashes of a level that are not compared yet */
 typedef struct VerifyLevel
 {
@@ -96,7 +123,7 @@ typedef struct Verify
 
 	PgcreditMerkleHash leaves[LEAF_ROW];	/* of the row that is not full */
 	bool		dropped;		/* that row's entries were dropped */
-	RowScan		entry_rows;
+	EntryScan	entries;
 	RowScan		leaf_rows;
 	RowScan		pruned_rows;
 	VerifyLevel levels[TREE_LEVELS];
@@ -129,7 +156,12 @@ extern void pgcredit_rows_begin(RowScan *rows, Relation rel, const char *index, 
 extern void pgcredit_rows_next(RowScan *rows);
 extern Datum pgcredit_rows_column(const RowScan *rows, AttrNumber number);
 extern void pgcredit_rows_end(RowScan *rows);
-extern uint64 pgcredit_rows_count(Relation rel, Snapshot snapshot, int64 *sum);
+extern uint64 pgcredit_rows_count(Relation rel, Snapshot snapshot);
+
+/* verify_entries.c */
+extern void pgcredit_entries_begin(EntryScan *entries, Relation rel, uint64 from, Snapshot snapshot);
+extern void pgcredit_entries_next(EntryScan *entries);
+extern uint64 pgcredit_entries_count(const EntryScan *entries, int64 *sum);
 
 /* verify_tree.c */
 extern void pgcredit_verify_root(const Verify *verify, PgcreditMerkleHash out);

@@ -45,29 +45,21 @@ pgcredit_rows_end(RowScan *rows)
 }
 
 /*
- * Count the rows of a table without its indexes; the sum of the first column, a
- * bigint, goes to *sum unless that is NULL.
+ * Count the rows of a table without its indexes.
  */
 uint64
-pgcredit_rows_count(Relation rel, Snapshot snapshot, int64 *sum)
+pgcredit_rows_count(Relation rel, Snapshot snapshot)
 {
 	TableScanDesc scan = table_beginscan(rel, snapshot, 0, NULL);
 	TupleTableSlot *slot = table_slot_create(rel, NULL);
 	uint64		n = 0;
-	uint64		total = 0;
 
 	while (table_scan_getnextslot(scan, ForwardScanDirection, slot))
 	{
-		bool		isnull;
-
 		if (++n % 1024 == 0)
 			CHECK_FOR_INTERRUPTS();
-		if (sum)
-			total += (uint64) DatumGetInt64(slot_getattr(slot, 1, &isnull));
 	}
 	ExecDropSingleTupleTableSlot(slot);
 	table_endscan(scan);
-	if (sum)
-		*sum = (int64) total;
 	return n;
 }

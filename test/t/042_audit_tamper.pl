@@ -106,6 +106,10 @@ grow(100);
 my $size = $node->safe_psql('postgres', 'SELECT credit.log_size()');
 write_bytes("$tmp/vkey", $node->safe_psql('postgres', 'SELECT credit.log_vkey()') . "\n");
 is(verified(), 'ok', 'the log as it is');
+# Pages that everybody sees are read by another way.
+$node->safe_psql('postgres', 'VACUUM credit.audit_entry');
+is($node->safe_psql('postgres', q{SELECT relallvisible > relpages / 2 FROM pg_class WHERE oid = 'credit.audit_entry'::regclass}), 't', 'most pages are visible to everybody');
+is(verified(), 'ok', 'and the log is the same');
 log_is_whole($node, 'as it is');
 
 #
@@ -206,6 +210,23 @@ SKIP:
 	caught('a function of another room changed in the catalogue', q{UPDATE pg_proc SET prosrc = prosrc || ' ' WHERE proname = 'check_checkpoint'}, 'setup');
 }
 is(verified(), 'ok', 'all taken back');
+
+#
+# A row that the index does not show, on a page that everybody sees
+#
+foreach my $hidden ('seq', "$size + 2000")
+{
+	my $ctid = $node->safe_psql('postgres', "SET session_replication_role = replica; SET allow_system_table_mods = on; BEGIN;
+		UPDATE pg_index SET indisready = false WHERE indexrelid = 'credit.audit_entry_pkey'::regclass;
+		INSERT INTO $entry SELECT $hidden, entry FROM $entry WHERE seq = 9 RETURNING ctid;
+		UPDATE pg_index SET indisready = true WHERE indexrelid = 'credit.audit_entry_pkey'::regclass; COMMIT");
+
+	$node->safe_psql('postgres', "VACUUM $entry");
+	like(verified(), qr/^entry_hidden \d+$/, "on a page that everybody sees, seq = $hidden");
+	$node->safe_psql('postgres', "SELECT set_config('session_replication_role', 'replica', false); DELETE FROM $entry WHERE ctid = '$ctid'");
+	$node->safe_psql('postgres', "VACUUM $entry");
+	is(verified(), 'ok', 'taken back');
+}
 
 #
 # While the server was stopped: the file of an old table put in the place of the new one

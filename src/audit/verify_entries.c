@@ -1,0 +1,208 @@
+/*
+ * verify_entries.c
+ *		Entries of the log for credit.verify_log, in the order of the index.
+ *
+ * The index gives the places.  A page that is visible to everybody, as nearly
+ * all of an old log's are after a VACUUM, is copied once and its rows are taken
+ * from the copy; what is not, and a place that is not that of a plain row, goes
+ * the way that any other reader goes.
+ *
+ * Afterwards the table is counted without the index.  A copied page all of whose
+ * rows the index has shown need not be read again for it.
+ */
+#include "postgres.h"
+
+#include "access/heapam.h"
+#include "access/skey.h"
+#include "access/tableam.h"
+#include "catalog/pg_am.h"
+#include "miscadmin.h"
+#include "storage/bufmgr.h"
+#include "utils/fmgroids.h"
+#include "utils/rel.h"
+#include "utils/snapmgr.h"
+
+#include "audit/tree.h"
+#include "audit/verify.h"
+#include "core/core.h"
+
+/*
+ * Read the entries from number "from" on.  What it opens is closed by the end of
+ * the subtransaction in which all is read.
+ */
+void
+pgcredit_entries_begin(EntryScan *entries, Relation rel, uint64 from, Snapshot snapshot)
+{
+	ScanKeyData key;
+
+	ScanKeyInit(&key, ENTRY_SEQ, BTGreaterEqualStrategyNumber, F_INT8GE, Int64GetDatum((int64) from));
+	memset(entries, 0, sizeof(EntryScan));
+	entries->rel = rel;
+	entries->snapshot = snapshot;
+	entries->index = index_open(pgcredit_relation_oid("audit_entry_pkey", false), AccessShareLock);
+	/* from the beginning also what comes before it, which nothing may */
+	entries->scan = pgcredit_index_beginscan(rel, entries->index, snapshot, from > 1 ? 1 : 0);
+	index_rescan(entries->scan, &key, from > 1 ? 1 : 0, NULL, 0);
+	entries->slot = table_slot_create(rel, NULL);
+	/* a standby cannot trust that a page is visible to all of its snapshots */
+	entries->may_copy = rel->rd_rel->relam == HEAP_TABLE_AM_OID && !snapshot->takenDuringRecovery;
+	entries->strategy = GetAccessStrategy(BAS_BULKREAD);
+	entries->block = InvalidBlockNumber;
+	entries->n_blocks = RelationGetNumberOfBlocks(rel);
+	entries->whole = MemoryContextAllocHuge(CurrentMemoryContext, entries->n_blocks / BITS_PER_BYTE + 1);
+	memset(entries->whole, 0, entries->n_blocks / BITS_PER_BYTE + 1);
+	pgcredit_entries_next(entries);
+}
+
+/*
+ * Note whether the index has shown every row of the page that was copied.
+ */
+static void
+leave_page(EntryScan *entries)
+{
+	if (entries->copied && entries->shown == entries->present && entries->block < entries->n_blocks)
+	{
+		entries->whole[entries->block / BITS_PER_BYTE] |= 1 << entries->block % BITS_PER_BYTE;
+		entries->n_whole += entries->shown;
+		entries->sum_whole += entries->sum;
+	}
+	entries->block = InvalidBlockNumber;
+	entries->copied = false;
+}
+
+/*
+ * Copy a page, if all of its rows are visible to everybody.  What is put on it
+ * later is not in the copy, and no row of our snapshot can be gone from it.
+ */
+static void
+take_page(EntryScan *entries, BlockNumber block)
+{
+	Buffer		buffer;
+	Page		page;
+
+	leave_page(entries);
+	buffer = ReadBufferExtended(entries->rel, MAIN_FORKNUM, block, RBM_NORMAL, entries->strategy);
+	LockBuffer(buffer, BUFFER_LOCK_SHARE);
+	page = BufferGetPage(buffer);
+	entries->copied = PageIsAllVisible(page);
+	if (entries->copied)
+		memcpy(entries->page.data, page, BLCKSZ);
+	UnlockReleaseBuffer(buffer);
+	entries->block = block;
+	entries->shown = entries->present = 0;
+	entries->sum = 0;
+	if (!entries->copied)
+		return;
+	page = (Page) entries->page.data;
+	for (OffsetNumber k = FirstOffsetNumber; k <= PageGetMaxOffsetNumber(page); k++)
+		if (ItemIdIsNormal(PageGetItemId(page, k)))
+			entries->present++;
+}
+
+/*
+ * The row at a place of the copy, or NULL when it has to be looked for.
+ */
+static HeapTuple
+copied_row(EntryScan *entries, ItemPointer tid)
+{
+	Page		page = (Page) entries->page.data;
+	OffsetNumber offset = ItemPointerGetOffsetNumber(tid);
+	ItemId		item;
+
+	if (offset < FirstOffsetNumber || offset > PageGetMaxOffsetNumber(page))
+		return NULL;
+	item = PageGetItemId(page, offset);
+	if (!ItemIdIsNormal(item))
+		return NULL;
+	entries->row.t_data = (HeapTupleHeader) PageGetItem(page, item);
+	entries->row.t_len = ItemIdGetLength(item);
+	entries->row.t_tableOid = RelationGetRelid(entries->rel);
+	entries->row.t_self = *tid;
+	/* no index points to a row that another one leads to */
+	return HeapTupleIsHeapOnly(&entries->row) ? NULL : &entries->row;
+}
+
+/*
+ * Go to the next entry: entries->tuple, NULL at the end.
+ */
+void
+pgcredit_entries_next(EntryScan *entries)
+{
+	ItemPointer tid;
+
+	entries->tuple = NULL;
+	while (entries->tuple == NULL && (tid = index_getnext_tid(entries->scan, ForwardScanDirection)) != NULL)
+	{
+		if (entries->may_copy && ItemPointerGetBlockNumber(tid) != entries->block)
+			take_page(entries, ItemPointerGetBlockNumber(tid));
+		if (entries->copied)
+			entries->tuple = copied_row(entries, tid);
+		if (entries->tuple)
+		{
+			entries->shown++;
+			entries->sum += DatumGetInt64(pgcredit_column(entries->rel, entries->tuple, ENTRY_SEQ));
+		}
+		else if (index_fetch_heap(entries->scan, entries->slot))
+			entries->tuple = ExecFetchSlotHeapTuple(entries->slot, false, NULL);
+	}
+	if (entries->tuple == NULL)
+		leave_page(entries);
+}
+
+static bool
+is_whole(const EntryScan *entries, BlockNumber block)
+{
+	return block < entries->n_blocks && (entries->whole[block / BITS_PER_BYTE] >> block % BITS_PER_BYTE & 1) != 0;
+}
+
+/*
+ * Count the rows in blocks [from, to); the sum of their numbers is added to *sum.
+ */
+static uint64
+count_blocks(const EntryScan *entries, BlockNumber from, BlockNumber to, uint64 *sum)
+{
+	ItemPointerData first;
+	ItemPointerData last;
+	TableScanDesc scan;
+	uint64		n = 0;
+
+	ItemPointerSet(&first, from, FirstOffsetNumber);
+	ItemPointerSet(&last, to - 1, MaxOffsetNumber);
+	scan = table_beginscan_tidrange(entries->rel, entries->snapshot, &first, &last);
+	while (table_scan_getnextslot_tidrange(scan, ForwardScanDirection, entries->slot))
+	{
+		bool		isnull;
+
+		if (++n % 1024 == 0)
+			CHECK_FOR_INTERRUPTS();
+		*sum += (uint64) DatumGetInt64(slot_getattr(entries->slot, ENTRY_SEQ, &isnull));
+	}
+	table_endscan(scan);
+	ExecClearTuple(entries->slot);
+	return n;
+}
+
+/*
+ * Count the entries without the index, after it has shown the last; *sum is that
+ * of their numbers.
+ */
+uint64
+pgcredit_entries_count(const EntryScan *entries, int64 *sum)
+{
+	BlockNumber end = RelationGetNumberOfBlocks(entries->rel);
+	uint64		n = entries->n_whole;
+	uint64		total = entries->sum_whole;
+
+	for (BlockNumber from = 0, to; from < end; from = to)
+	{
+		for (to = from; to < end && !is_whole(entries, to); to++)
+			;
+		if (to > from)
+			n += count_blocks(entries, from, to, &total);
+		else
+			to++;
+		CHECK_FOR_INTERRUPTS();
+	}
+	*sum = (int64) total;
+	return n;
+}
