@@ -61,30 +61,40 @@ BEGIN
 END
 $$;
 
--- Months from first to last for which the ledger has rows of these regions, newest first: a month in which the ledger has
--- rows but none that the metric counts has the figure zero, a month without rows has none.
+-- Months from first to last for which the ledger has rows of these regions, newest first: a month in which the metric has no
+-- row, but the widest source of its ledger has, has the figure zero; a month without rows has none.
 CREATE FUNCTION credit._ledger_months(source credit.metric_source, first date, last date, places credit.region_code[])
     RETURNS SETOF date
     LANGUAGE plpgsql STABLE SET search_path = pg_catalog, pg_temp AS $$
 DECLARE
-    own integer := source.source_id;
     sources integer[];
     fresh date[];
+    oldest date;
+    newest date;
     m date;
 BEGIN
+    SELECT ARRAY[source.source_id, s.source_id] INTO sources FROM credit.metric_source s
+     WHERE s.ledger = source.ledger
+     ORDER BY s.kind <> 'distinct' DESC, jsonb_array_length(s.filter), s.source_id LIMIT 1;
     -- what is not folded yet is little, and has no index: read once
-    SELECT array_agg(s.source_id ORDER BY s.source_id) INTO sources FROM credit.metric_source s WHERE s.ledger = source.ledger;
     SELECT array_agg(DISTINCT d.month) INTO fresh FROM credit._measure_delta d
      WHERE d.source_id = ANY (sources) AND d.month BETWEEN first AND last AND d.n > 0
        AND d.region OPERATOR(credit.=) ANY (places);
-    FOR m IN SELECT g::date FROM generate_series(last::timestamp, first::timestamp, interval '-1 month') g LOOP
+    -- the two ends of the indexes keep an empty ledger from being asked for each month
+    SELECT least(min(x.a), (SELECT min(f) FROM unnest(fresh) f)), greatest(max(x.b), (SELECT max(f) FROM unnest(fresh) f))
+      INTO oldest, newest
+      FROM unnest(sources) u(id)
+     CROSS JOIN LATERAL (
+         SELECT (SELECT min(t.month) FROM credit._measure_total t WHERE t.source_id = u.id),
+                (SELECT max(t.month) FROM credit._measure_total t WHERE t.source_id = u.id)
+         UNION ALL
+         SELECT (SELECT min(t.month) FROM credit._measure_subject t WHERE t.source_id = u.id),
+                (SELECT max(t.month) FROM credit._measure_subject t WHERE t.source_id = u.id)) x(a, b);
+    FOR m IN SELECT g::date FROM generate_series(least(last, newest)::timestamp, greatest(first, oldest)::timestamp,
+                                                 interval '-1 month') g LOOP
         IF EXISTS (SELECT FROM credit._measure_total t
-                    WHERE t.source_id = own AND t.month = m AND t.region OPERATOR(credit.=) ANY (places) AND t.n > 0)
+                    WHERE t.source_id = ANY (sources) AND t.month = m AND t.region OPERATOR(credit.=) ANY (places) AND t.n > 0)
            OR m = ANY (fresh)
-           OR EXISTS (SELECT FROM credit._measure_subject t
-                       WHERE t.source_id = own AND t.month = m AND t.region OPERATOR(credit.=) ANY (places) AND t.n > 0)
-           OR EXISTS (SELECT FROM credit._measure_total t
-                       WHERE t.source_id = ANY (sources) AND t.month = m AND t.region OPERATOR(credit.=) ANY (places) AND t.n > 0)
            OR EXISTS (SELECT FROM credit._measure_subject t
                        WHERE t.source_id = ANY (sources) AND t.month = m AND t.region OPERATOR(credit.=) ANY (places)
                          AND t.n > 0) THEN
@@ -171,15 +181,22 @@ $$;
 COMMENT ON FUNCTION credit.set_precedence(text, text, text) IS
     'which figure of a metric counts where the ledgers and a unit both give one: measured or reported (设定数据口径优先级)';
 
-CREATE VIEW credit.figure_conflict WITH (security_barrier) AS
-    SELECT o.metric, o.region, o.segment, lower(o.period) AS first_day, upper(o.period) - 1 AS last_day,
-           o.value AS reported, f.num / f.den AS measured, o.value - f.num / f.den AS difference,
-           CASE WHEN credit._prefers_reported(o.metric) THEN 'reported' ELSE 'measured' END AS used,
-           o.source, o.observed_by, o.observed_at
-      FROM credit.observation o
-     CROSS JOIN LATERAL credit._measured(o.metric, o.region, o.segment, o.period) f
-     WHERE EXISTS (SELECT FROM credit.metric_source s WHERE s.metric = o.metric AND s.ledger IS NOT NULL)
-       AND f.num IS NOT NULL AND o.value <> f.num / f.den;
+-- A function of a view runs with the rights of who asks, hence of its own.
+CREATE FUNCTION credit._conflicts()
+    RETURNS TABLE (metric text, region credit.region_code, segment text, first_day date, last_day date, reported numeric,
+                   measured numeric, difference numeric, used text, source text, observed_by text, observed_at timestamptz)
+    LANGUAGE sql STABLE SECURITY DEFINER SET search_path = pg_catalog, pg_temp
+    BEGIN ATOMIC
+        SELECT o.metric, o.region, o.segment, lower(o.period), upper(o.period) - 1, o.value, trim_scale(f.num / f.den),
+               trim_scale(o.value - f.num / f.den),
+               CASE WHEN credit._prefers_reported(o.metric) THEN 'reported' ELSE 'measured' END,
+               o.source, o.observed_by, o.observed_at
+          FROM credit.observation o
+         CROSS JOIN LATERAL credit._measured(o.metric, o.region, o.segment, o.period) f
+         WHERE EXISTS (SELECT FROM credit.metric_source s WHERE s.metric = o.metric AND s.ledger IS NOT NULL)
+           AND f.num IS NOT NULL AND o.value <> f.num / f.den;
+    END;
+CREATE VIEW credit.figure_conflict WITH (security_barrier) AS SELECT * FROM credit._conflicts();
 COMMENT ON VIEW credit.figure_conflict IS
     'reported figures that differ from what the ledgers have, and which of the two is used (数据冲突)';
 
@@ -446,8 +463,9 @@ BEGIN
                   FROM unnest(ARRAY[now_period, base_period]) q(period)
                  CROSS JOIN LATERAL credit._members_of(
                       array_remove(CASE WHEN m.operation IS NULL THEN ARRAY[m.code] ELSE ARRAY[m.left_metric, m.right_metric] END, NULL),
-                      ARRAY[coalesce(m.left_segment, t.segment), coalesce(m.right_segment, t.segment)]
-                          [1 : CASE WHEN m.right_metric IS NULL THEN 1 ELSE 2 END], q.period, c.places, dimension) y
+                      CASE WHEN m.right_metric IS NULL THEN ARRAY[coalesce(m.left_segment, t.segment)]
+                           ELSE ARRAY[coalesce(m.left_segment, t.segment), coalesce(m.right_segment, t.segment)] END,
+                      q.period, c.places, dimension) y
                  WHERE dimension <> 'region' AND q.period IS NOT NULL) x
     LOOP
         d := ROW(one.member, one.name, NULL, NULL, NULL, NULL)::credit._driver;
@@ -675,7 +693,7 @@ REVOKE ALL ON credit.figure_precedence, credit.figure_conflict, credit.figure_re
 GRANT SELECT ON credit.figure_precedence, credit.figure_conflict, credit.figure_reminder TO credit_operator, credit_analyst;
 REVOKE ALL ON FUNCTION credit._places(credit.region_code), credit._ledger_source(text),
     credit._ledger_months(credit.metric_source, date, date, credit.region_code[]),
-    credit._measured(text, credit.region_code, text, daterange, credit.region_code[]), credit._prefers_reported(text),
+    credit._measured(text, credit.region_code, text, daterange, credit.region_code[]), credit._prefers_reported(text), credit._conflicts(),
     credit.set_precedence(text, text, text),
     credit._part(text, text, daterange, credit.region_code[], text, text),
     credit._members_of(text[], text[], daterange, credit.region_code[], text), credit._regions_below(credit.region_code),
@@ -685,7 +703,8 @@ REVOKE ALL ON FUNCTION credit._places(credit.region_code), credit._ledger_source
     credit.target_drivers(text, text, date, credit.region_code, text),
     credit.target_lineage(text, text, date, credit.region_code, integer),
     credit._figures_owed(date), credit.figures_due(date), credit.remind_figures(date) FROM PUBLIC;
-GRANT EXECUTE ON FUNCTION credit.target_drivers(text, text, date, credit.region_code, text), credit.figures_due(date)
+GRANT EXECUTE ON FUNCTION credit.target_drivers(text, text, date, credit.region_code, text), credit.figures_due(date),
+    credit._conflicts()
     TO credit_operator, credit_analyst;
 -- rows of ledgers are business of institutions: analysts have none
 GRANT EXECUTE ON FUNCTION credit.target_lineage(text, text, date, credit.region_code, integer),
