@@ -29,6 +29,7 @@ CREATE TABLE credit.model (
     published_session text,
     valid_months integer CHECK (valid_months BETWEEN 1 AND 120),
     review_months integer CHECK (review_months BETWEEN 1 AND 120),
+    conventions jsonb CHECK (jsonb_typeof(conventions) = 'object'),
     UNIQUE (name, version),
     CHECK (status = 'draft' OR (digest IS NOT NULL AND part_counts IS NOT NULL))
 );
@@ -38,7 +39,8 @@ COMMENT ON COLUMN credit.model.created_session IS 'who was logged in when it was
 COMMENT ON COLUMN credit.model.valid_months IS 'how long a rating by it is valid (有效期, 月)';
 COMMENT ON COLUMN credit.model.review_months IS 'after how long a rating by it is to be reviewed (复审周期, 月)';
 COMMENT ON COLUMN credit.model.part_counts IS
-    'numbers of characteristics, attributes, reasons and grades when published: no row can be added beyond them';
+    'numbers of characteristics, attributes, reasons, grades, fields, outside grades and grade rules when published: no row can be added beyond them';
+COMMENT ON COLUMN credit.model.conventions IS 'those that are not the default, see credit.model_conventions (约定)';
 COMMENT ON COLUMN credit.model.initial_score IS 'points that every row starts with (初始分)';
 COMMENT ON COLUMN credit.model.reason_code_algorithm IS 'pointsBelow: baseline - points; pointsAbove: points - baseline, as in PMML';
 
@@ -69,15 +71,21 @@ CREATE TABLE credit.attribute (
     high_date date,
     closure text CHECK (closure IN ('closedOpen', 'openClosed', 'openOpen', 'closedClosed')),
     set_values text[],
-    points numeric NOT NULL,
+    points numeric,
     reason_code text,
+    expression text,
+    default_points numeric,
     PRIMARY KEY (model_id, characteristic, ordinal),
+    CHECK ((points IS NULL) <> (expression IS NULL)),
+    CHECK (default_points IS NULL OR expression IS NOT NULL),
     FOREIGN KEY (model_id, characteristic) REFERENCES credit.characteristic ON DELETE CASCADE
 );
 COMMENT ON TABLE credit.attribute IS 'attribute of a characteristic; tried in order, the first that matches gives the points (属性)';
 COMMENT ON COLUMN credit.attribute.closure IS 'which ends belong to the interval: closedOpen is [low, high) (开闭)';
 COMMENT ON COLUMN credit.attribute.low IS 'lower bound of a number; NULL is open to below';
 COMMENT ON COLUMN credit.attribute.low_date IS 'lower bound of a date; NULL is open to below';
+COMMENT ON COLUMN credit.attribute.expression IS 'points that are computed from columns, in place of a number (分值公式)';
+COMMENT ON COLUMN credit.attribute.default_points IS 'points where the expression has no value; NULL: that is an error (缺省分)';
 COMMENT ON COLUMN credit.attribute.set_values IS 'values of a set; numbers, booleans and dates as their text';
 
 CREATE TABLE credit.reason (
@@ -104,6 +112,41 @@ CREATE TABLE credit.grade_band (
 );
 COMMENT ON TABLE credit.grade_band IS 'grade for the scores in [low, high); NULL is open (信用等级)';
 
+CREATE TABLE credit.model_field (
+    model_id bigint NOT NULL REFERENCES credit.model ON DELETE CASCADE,
+    ordinal integer NOT NULL CHECK (ordinal > 0),
+    name text NOT NULL,
+    data_type text NOT NULL CHECK (data_type IN ('number', 'text', 'boolean', 'date')),
+    PRIMARY KEY (model_id, ordinal),
+    UNIQUE (model_id, name)
+);
+COMMENT ON TABLE credit.model_field IS 'columns that only expressions of a scorecard read (公式字段)';
+
+CREATE TABLE credit.outside_grade (
+    model_id bigint NOT NULL REFERENCES credit.model ON DELETE CASCADE,
+    ordinal integer NOT NULL CHECK (ordinal > 0),
+    grade text NOT NULL,
+    title_zh text,
+    title_en text,
+    PRIMARY KEY (model_id, ordinal),
+    UNIQUE (model_id, grade)
+);
+COMMENT ON TABLE credit.outside_grade IS 'grade that is neither better nor worse than any other, such as that of new firms (序外等级)';
+
+CREATE TABLE credit.grade_rule (
+    model_id bigint NOT NULL REFERENCES credit.model ON DELETE CASCADE,
+    kind text NOT NULL CHECK (kind IN ('override', 'cap')),
+    ordinal integer NOT NULL CHECK (ordinal > 0),
+    condition text NOT NULL,
+    grade text NOT NULL,
+    unknown text CHECK (unknown IN ('refuse', 'apply', 'skip')),
+    title_zh text,
+    title_en text,
+    PRIMARY KEY (model_id, kind, ordinal)
+);
+COMMENT ON TABLE credit.grade_rule IS 'overrides, of which the first that holds gives the grade, and caps, which say how good it can be (等级直定与封顶)';
+COMMENT ON COLUMN credit.grade_rule.unknown IS 'what happens if the condition cannot be decided; NULL: refuse (未知时)';
+
 CREATE TABLE credit.rating (
     subject_id bigint NOT NULL REFERENCES credit.subject,
     rating_id bigint GENERATED ALWAYS AS IDENTITY,
@@ -117,12 +160,17 @@ CREATE TABLE credit.rating (
     rated_by text NOT NULL,
     valid_until date,
     review_on date,
+    score_grade text,
+    grade_rule text,
     PRIMARY KEY (subject_id, rating_id)
 );
 CREATE UNIQUE INDEX rating_by_id ON credit.rating (rating_id);
 COMMENT ON TABLE credit.rating IS 'rating of a subject by one published model version, with what is needed to replay it (评级结果)';
 COMMENT ON COLUMN credit.rating.inputs IS 'each column that the model read: its type and the exact text of its value (输入)';
 COMMENT ON COLUMN credit.rating.inputs_digest IS 'SHA-256 of inputs in canonical JSON (RFC 8785)';
+COMMENT ON COLUMN credit.rating.grade IS 'grade that counts, after overrides and caps (最终等级)';
+COMMENT ON COLUMN credit.rating.score_grade IS 'grade of the score alone (得分等级)';
+COMMENT ON COLUMN credit.rating.grade_rule IS 'override or cap that decided the grade, such as "cap 2"; NULL: none (等级规则)';
 COMMENT ON COLUMN credit.rating.valid_until IS 'last day on which it counts; NULL without a period in the model (有效期至)';
 COMMENT ON COLUMN credit.rating.review_on IS 'day of its next review (复审日期)';
 COMMENT ON COLUMN credit.rating.reasons IS 'reason codes in PMML''s order with their summed differences (原因)';
@@ -154,6 +202,9 @@ SELECT pg_catalog.pg_extension_config_dump('credit.characteristic', '');
 SELECT pg_catalog.pg_extension_config_dump('credit.attribute', '');
 SELECT pg_catalog.pg_extension_config_dump('credit.reason', '');
 SELECT pg_catalog.pg_extension_config_dump('credit.grade_band', '');
+SELECT pg_catalog.pg_extension_config_dump('credit.model_field', '');
+SELECT pg_catalog.pg_extension_config_dump('credit.outside_grade', '');
+SELECT pg_catalog.pg_extension_config_dump('credit.grade_rule', '');
 SELECT pg_catalog.pg_extension_config_dump('credit.rating', '');
 SELECT pg_catalog.pg_extension_config_dump('credit.rating_rating_id_seq', '');
 
@@ -243,11 +294,20 @@ CREATE TRIGGER guard BEFORE INSERT OR UPDATE OR DELETE ON credit.reason
     FOR EACH ROW EXECUTE FUNCTION credit._model_part_guard('3');
 CREATE TRIGGER guard BEFORE INSERT OR UPDATE OR DELETE ON credit.grade_band
     FOR EACH ROW EXECUTE FUNCTION credit._model_part_guard('4');
+CREATE TRIGGER guard BEFORE INSERT OR UPDATE OR DELETE ON credit.model_field
+    FOR EACH ROW EXECUTE FUNCTION credit._model_part_guard('5');
+CREATE TRIGGER guard BEFORE INSERT OR UPDATE OR DELETE ON credit.outside_grade
+    FOR EACH ROW EXECUTE FUNCTION credit._model_part_guard('6');
+CREATE TRIGGER guard BEFORE INSERT OR UPDATE OR DELETE ON credit.grade_rule
+    FOR EACH ROW EXECUTE FUNCTION credit._model_part_guard('7');
 CREATE TRIGGER guard_truncate BEFORE TRUNCATE ON credit.model EXECUTE FUNCTION credit._model_truncate_guard();
 CREATE TRIGGER guard_truncate BEFORE TRUNCATE ON credit.characteristic EXECUTE FUNCTION credit._model_truncate_guard();
 CREATE TRIGGER guard_truncate BEFORE TRUNCATE ON credit.attribute EXECUTE FUNCTION credit._model_truncate_guard();
 CREATE TRIGGER guard_truncate BEFORE TRUNCATE ON credit.reason EXECUTE FUNCTION credit._model_truncate_guard();
 CREATE TRIGGER guard_truncate BEFORE TRUNCATE ON credit.grade_band EXECUTE FUNCTION credit._model_truncate_guard();
+CREATE TRIGGER guard_truncate BEFORE TRUNCATE ON credit.model_field EXECUTE FUNCTION credit._model_truncate_guard();
+CREATE TRIGGER guard_truncate BEFORE TRUNCATE ON credit.outside_grade EXECUTE FUNCTION credit._model_truncate_guard();
+CREATE TRIGGER guard_truncate BEFORE TRUNCATE ON credit.grade_rule EXECUTE FUNCTION credit._model_truncate_guard();
 CREATE TRIGGER guard BEFORE UPDATE ON credit.rating FOR EACH ROW EXECUTE FUNCTION credit._rating_guard();
 CREATE TRIGGER changed AFTER INSERT OR UPDATE OR DELETE OR TRUNCATE ON credit.model
     EXECUTE FUNCTION credit._models_changed();
@@ -271,6 +331,9 @@ SELECT credit._audit_table('credit.characteristic');
 SELECT credit._audit_table('credit.attribute');
 SELECT credit._audit_table('credit.reason');
 SELECT credit._audit_table('credit.grade_band');
+SELECT credit._audit_table('credit.model_field');
+SELECT credit._audit_table('credit.outside_grade');
+SELECT credit._audit_table('credit.grade_rule');
 SELECT credit._audit_table('credit.rating');
 
 -- ---------------------------------------------------------------------------
@@ -279,6 +342,12 @@ SELECT credit._audit_table('credit.rating');
 
 CREATE FUNCTION credit._check_definition(definition jsonb, publishing boolean) RETURNS bytea
     AS 'MODULE_PATHNAME', 'pgcredit_check_definition' LANGUAGE C IMMUTABLE STRICT PARALLEL SAFE;
+
+CREATE FUNCTION credit._expression_text(expression text) RETURNS text
+    AS 'MODULE_PATHNAME', 'pgcredit_expression_text' LANGUAGE C IMMUTABLE STRICT PARALLEL SAFE;
+
+CREATE FUNCTION credit._expression_tree(expression text) RETURNS jsonb
+    AS 'MODULE_PATHNAME', 'pgcredit_expression_tree' LANGUAGE C IMMUTABLE STRICT PARALLEL SAFE;
 
 -- The definition that the tables hold. What is digested, checked and compiled is this, so nothing that the tables say
 -- is outside the digest.
@@ -295,6 +364,7 @@ BEGIN ATOMIC
         'baseline_score', m.baseline_score,
         'valid_months', m.valid_months,
         'review_months', m.review_months,
+        'conventions', m.conventions,
         'characteristics',
         (SELECT jsonb_agg(jsonb_build_object(
                     'name', c.name,
@@ -318,6 +388,8 @@ BEGIN ATOMIC
                                                                    ELSE to_jsonb(v.value) END ORDER BY v.place)
                                    FROM unnest(a.set_values) WITH ORDINALITY v(value, place)),
                                 'points', a.points,
+                                'expression', a.expression,
+                                'default', a.default_points,
                                 'reason_code', a.reason_code) ORDER BY a.ordinal)
                        FROM credit.attribute a
                       WHERE a.model_id = c.model_id AND a.characteristic = c.ordinal)) ORDER BY c.ordinal)
@@ -328,7 +400,21 @@ BEGIN ATOMIC
         'grades',
         (SELECT jsonb_agg(jsonb_build_object('grade', g.grade, 'low', g.low, 'high', g.high,
                                              'title_zh', g.title_zh, 'title_en', g.title_en) ORDER BY g.ordinal)
-           FROM credit.grade_band g WHERE g.model_id = m.model_id)))
+           FROM credit.grade_band g WHERE g.model_id = m.model_id),
+        'fields',
+        (SELECT jsonb_agg(jsonb_build_object('name', f.name, 'data_type', f.data_type) ORDER BY f.ordinal)
+           FROM credit.model_field f WHERE f.model_id = m.model_id),
+        'outside_grades',
+        (SELECT jsonb_agg(jsonb_build_object('grade', o.grade, 'title_zh', o.title_zh, 'title_en', o.title_en) ORDER BY o.ordinal)
+           FROM credit.outside_grade o WHERE o.model_id = m.model_id),
+        'overrides',
+        (SELECT jsonb_agg(jsonb_build_object('when', r.condition, 'grade', r.grade, 'unknown', r.unknown,
+                                             'title_zh', r.title_zh, 'title_en', r.title_en) ORDER BY r.ordinal)
+           FROM credit.grade_rule r WHERE r.model_id = m.model_id AND r.kind = 'override'),
+        'caps',
+        (SELECT jsonb_agg(jsonb_build_object('when', r.condition, 'grade', r.grade, 'unknown', r.unknown,
+                                             'title_zh', r.title_zh, 'title_en', r.title_en) ORDER BY r.ordinal)
+           FROM credit.grade_rule r WHERE r.model_id = m.model_id AND r.kind = 'cap')))
       FROM credit.model m WHERE m.model_id = wanted;
 END;
 
@@ -339,16 +425,19 @@ LANGUAGE plpgsql STABLE SET search_path = pg_catalog, pg_temp AS $$
 DECLARE
     bad record;
 BEGIN
-    SELECT c ->> 'name' AS characteristic, f.field, a.name, a.basis INTO bad
-      FROM jsonb_array_elements(definition -> 'characteristics') c,
-           LATERAL (VALUES (coalesce(c ->> 'field', c ->> 'name'))) f(field),
+    SELECT f.reader, f.field, a.name, a.basis INTO bad
+      FROM (SELECT format('characteristic "%s"', c ->> 'name'), coalesce(c ->> 'field', c ->> 'name')
+              FROM jsonb_array_elements(definition -> 'characteristics') c
+             UNION ALL
+            SELECT 'an expression', c ->> 'name'
+              FROM jsonb_array_elements(CASE jsonb_typeof(definition -> 'fields') WHEN 'array' THEN definition -> 'fields' END) c) f(reader, field),
            credit.forbidden_attribute a
      WHERE CASE WHEN a.name ~ '^[a-z0-9_]+$'
                 THEN strpos('_' || regexp_replace(lower(f.field), '[^a-z0-9]+', '_', 'g') || '_', '_' || a.name || '_') > 0
                 ELSE strpos(lower(f.field), a.name) > 0 END
      LIMIT 1;
     IF FOUND THEN
-        RAISE EXCEPTION 'characteristic "%" reads column "%", which no model may read', bad.characteristic, bad.field
+        RAISE EXCEPTION '% reads column "%", which no model may read', bad.reader, bad.field
             USING ERRCODE = 'PC407', DETAIL = format('"%s" is forbidden: %s.', bad.name, bad.basis);
     END IF;
 END
@@ -373,6 +462,23 @@ $$;
 COMMENT ON FUNCTION credit.set_publication_policy(text) IS
     'second_person: nobody publishes alone; superuser_alone (default): only a superuser may; one_person: everybody may (设定发布规则)';
 
+-- What a definition says of columns that only expressions read and of grades beside their order.
+CREATE FUNCTION credit._keep_rules(model_id bigint, definition jsonb) RETURNS void
+LANGUAGE sql SET search_path = pg_catalog, pg_temp
+BEGIN ATOMIC
+    INSERT INTO credit.model_field (model_id, ordinal, name, data_type)
+    SELECT _keep_rules.model_id, f.place, f.j ->> 'name', f.j ->> 'data_type'
+      FROM jsonb_array_elements(nullif(definition -> 'fields', 'null')) WITH ORDINALITY f(j, place);
+    INSERT INTO credit.outside_grade (model_id, ordinal, grade, title_zh, title_en)
+    SELECT _keep_rules.model_id, g.place, g.j ->> 'grade', g.j ->> 'title_zh', g.j ->> 'title_en'
+      FROM jsonb_array_elements(nullif(definition -> 'outside_grades', 'null')) WITH ORDINALITY g(j, place);
+    INSERT INTO credit.grade_rule (model_id, kind, ordinal, condition, grade, unknown, title_zh, title_en)
+    SELECT _keep_rules.model_id, k.kind, r.place, credit._expression_text(r.j ->> 'when'), r.j ->> 'grade', r.j ->> 'unknown',
+           r.j ->> 'title_zh', r.j ->> 'title_en'
+      FROM (VALUES ('override', 'overrides'), ('cap', 'caps')) k(kind, key),
+           jsonb_array_elements(nullif(definition -> k.key, 'null')) WITH ORDINALITY r(j, place);
+END;
+
 CREATE FUNCTION credit.create_model(definition jsonb) RETURNS integer
     LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
 DECLARE
@@ -389,21 +495,21 @@ BEGIN
     SELECT coalesce(pg_catalog.max(m.version), 0) + 1 INTO next_version
       FROM credit.model m WHERE m.name = definition ->> 'name';
     INSERT INTO credit.model (name, version, title_zh, title_en, initial_score, use_reason_codes, reason_code_algorithm,
-                              baseline_method, baseline_score, valid_months, review_months, created_by, created_session)
+                              baseline_method, baseline_score, valid_months, review_months, conventions, created_by, created_session)
     VALUES (definition ->> 'name', next_version, definition ->> 'title_zh', definition ->> 'title_en',
             coalesce((definition ->> 'initial_score')::numeric, 0),
             coalesce((definition ->> 'use_reason_codes')::boolean, true),
             coalesce(definition ->> 'reason_code_algorithm', 'pointsBelow'),
             coalesce(definition ->> 'baseline_method', 'other'),
             (definition ->> 'baseline_score')::numeric, (definition ->> 'valid_months')::integer,
-            (definition ->> 'review_months')::integer, credit.calling_role()::text, session_user)
+            (definition ->> 'review_months')::integer, nullif(definition -> 'conventions', 'null'), credit.calling_role()::text, session_user)
     RETURNING model_id INTO id;
     INSERT INTO credit.characteristic (model_id, ordinal, name, field, data_type, baseline_score, reason_code, title_zh, title_en)
     SELECT id, c.place, c.j ->> 'name', coalesce(c.j ->> 'field', c.j ->> 'name'), c.j ->> 'data_type',
            (c.j ->> 'baseline_score')::numeric, c.j ->> 'reason_code', c.j ->> 'title_zh', c.j ->> 'title_en'
       FROM jsonb_array_elements(definition -> 'characteristics') WITH ORDINALITY c(j, place);
     INSERT INTO credit.attribute (model_id, characteristic, ordinal, kind, low, high, low_date, high_date, closure,
-                                  set_values, points, reason_code)
+                                  set_values, points, reason_code, expression, default_points)
     SELECT id, c.place, a.place, a.j ->> 'kind',
            CASE WHEN c.j ->> 'data_type' <> 'date' THEN (a.j ->> 'low')::numeric END,
            CASE WHEN c.j ->> 'data_type' <> 'date' THEN (a.j ->> 'high')::numeric END,
@@ -413,7 +519,8 @@ BEGIN
            CASE WHEN a.j ->> 'kind' = 'set'
                 THEN ARRAY(SELECT v.value FROM jsonb_array_elements_text(a.j -> 'values') WITH ORDINALITY v(value, place)
                             ORDER BY v.place) END,
-           (a.j ->> 'points')::numeric, a.j ->> 'reason_code'
+           (a.j ->> 'points')::numeric, a.j ->> 'reason_code', credit._expression_text(a.j ->> 'expression'),
+           (a.j ->> 'default')::numeric
       FROM jsonb_array_elements(definition -> 'characteristics') WITH ORDINALITY c(j, place),
            jsonb_array_elements(c.j -> 'attributes') WITH ORDINALITY a(j, place);
     INSERT INTO credit.reason (model_id, ordinal, code, text_zh, text_en)
@@ -425,6 +532,7 @@ BEGIN
            g.j ->> 'title_zh', g.j ->> 'title_en'
       FROM jsonb_array_elements(CASE jsonb_typeof(definition -> 'grades') WHEN 'array' THEN definition -> 'grades' END)
            WITH ORDINALITY g(j, place);
+    PERFORM credit._keep_rules(id, definition);
     RETURN next_version;
 END
 $$;
@@ -466,7 +574,10 @@ BEGIN
     part_counts := ARRAY[(SELECT count(*) FROM credit.characteristic c WHERE c.model_id = _model_seal.model_id),
                          (SELECT count(*) FROM credit.attribute a WHERE a.model_id = _model_seal.model_id),
                          (SELECT count(*) FROM credit.reason r WHERE r.model_id = _model_seal.model_id),
-                         (SELECT count(*) FROM credit.grade_band g WHERE g.model_id = _model_seal.model_id)]::integer[];
+                         (SELECT count(*) FROM credit.grade_band g WHERE g.model_id = _model_seal.model_id),
+                         (SELECT count(*) FROM credit.model_field f WHERE f.model_id = _model_seal.model_id),
+                         (SELECT count(*) FROM credit.outside_grade o WHERE o.model_id = _model_seal.model_id),
+                         (SELECT count(*) FROM credit.grade_rule r WHERE r.model_id = _model_seal.model_id)]::integer[];
 END
 $$;
 
@@ -577,6 +688,28 @@ END;
 COMMENT ON FUNCTION credit.model_definition(text, integer) IS
     'definition of a version (the newest published one if none is given), as create_model takes it (模型定义)';
 
+CREATE FUNCTION credit.model_conventions(model text) RETURNS jsonb
+    LANGUAGE plpgsql STABLE STRICT SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
+DECLARE
+    given jsonb;
+BEGIN
+    SELECT coalesce(m.conventions, '{}') INTO given
+      FROM credit.model m
+     WHERE m.name = split_part(model_conventions.model, '@', 1)
+       AND CASE WHEN strpos(model_conventions.model, '@') = 0 THEN m.status = 'published'
+                ELSE m.version::text = split_part(model_conventions.model, '@', 2) END
+     ORDER BY m.version DESC LIMIT 1;
+    IF NOT FOUND THEN
+        RAISE EXCEPTION 'there is no model "%"', model USING ERRCODE = 'undefined_object',
+            HINT = 'Write "name" for the newest published version or "name@version".';
+    END IF;
+    RETURN '{"woe_sign": "bad_over_good", "zero_cell": "refuse", "interval_closure": "closedOpen", "psi_empty_bin": "refuse",
+             "rounding": "half_away"}'::jsonb || given;
+END
+$$;
+COMMENT ON FUNCTION credit.model_conventions(text) IS
+    'what a model ("name" or "name@version") says where tools differ, defaults filled in (模型约定)';
+
 -- ---------------------------------------------------------------------------
 -- Scoring
 -- ---------------------------------------------------------------------------
@@ -602,18 +735,24 @@ COMMENT ON FUNCTION credit.explain(text, record) IS
 
 CREATE FUNCTION credit.grade(model text, score float8) RETURNS text
     AS 'MODULE_PATHNAME', 'pgcredit_grade' LANGUAGE C STABLE STRICT PARALLEL SAFE COST 20;
-COMMENT ON FUNCTION credit.grade(text, float8) IS 'grade of a score by a model (信用等级)';
+COMMENT ON FUNCTION credit.grade(text, float8) IS 'grade of a score by a model, before overrides and caps (信用等级)';
+
+CREATE FUNCTION credit.grade_row(model text, "row" record, OUT score float8, OUT score_grade text, OUT grade text, OUT rule text)
+    AS 'MODULE_PATHNAME', 'pgcredit_grade_row' LANGUAGE C STABLE STRICT PARALLEL SAFE COST 100;
+COMMENT ON FUNCTION credit.grade_row(text, record) IS
+    'score and grade of a row: the score''s own grade, the one that counts, and the override or cap that decided it (评分定级)';
 
 -- ---------------------------------------------------------------------------
 -- Ratings
 -- ---------------------------------------------------------------------------
 
 CREATE FUNCTION credit._evaluate(model text, "row" record,
-        OUT model_id bigint, OUT status text, OUT score float8, OUT grade text, OUT inputs text, OUT reasons text)
+        OUT model_id bigint, OUT status text, OUT score float8, OUT grade text, OUT inputs text, OUT reasons text,
+        OUT score_grade text, OUT rule text)
     AS 'MODULE_PATHNAME', 'pgcredit_evaluate' LANGUAGE C STABLE STRICT PARALLEL SAFE COST 1000;
 
-CREATE FUNCTION credit._score_inputs(model text, inputs jsonb) RETURNS float8
-    AS 'MODULE_PATHNAME', 'pgcredit_score_inputs' LANGUAGE C STABLE STRICT PARALLEL SAFE COST 1000;
+CREATE FUNCTION credit._grade_inputs(model text, inputs jsonb, OUT score float8, OUT score_grade text, OUT grade text, OUT rule text)
+    AS 'MODULE_PATHNAME', 'pgcredit_grade_inputs' LANGUAGE C STABLE STRICT PARALLEL SAFE COST 1000;
 
 CREATE FUNCTION credit.rate(model text, subject_id bigint, "row" record) RETURNS bigint
     LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
@@ -633,11 +772,12 @@ BEGIN
             USING ERRCODE = 'object_not_in_prerequisite_state';
     END IF;
     kept := evaluated.inputs::jsonb;
-    INSERT INTO credit.rating (subject_id, model_id, score, grade, inputs, inputs_digest, reasons, rated_by, valid_until, review_on)
+    INSERT INTO credit.rating (subject_id, model_id, score, grade, inputs, inputs_digest, reasons, rated_by, valid_until, review_on,
+                               score_grade, grade_rule)
     SELECT rate.subject_id, evaluated.model_id, evaluated.score, evaluated.grade, kept,
            sha256(convert_to(credit._canonical_json(kept), 'UTF8')), evaluated.reasons::jsonb, credit.calling_role()::text,
            (clock_timestamp() + make_interval(months => m.valid_months))::date - 1,
-           (clock_timestamp() + make_interval(months => m.review_months))::date
+           (clock_timestamp() + make_interval(months => m.review_months))::date, evaluated.score_grade, evaluated.rule
       FROM credit.model m WHERE m.model_id = evaluated.model_id
     RETURNING rating_id INTO id;
     RETURN id;
@@ -658,10 +798,11 @@ CREATE FUNCTION credit.replay(subject_id bigint, rating_id bigint,
     LANGUAGE plpgsql STABLE SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
 DECLARE
     kept record;
+    replayed record;
     reasons jsonb;
 BEGIN
-    SELECT r.score, r.grade, r.inputs, r.inputs_digest, r.reasons, m.name || '@' || m.version::text AS model,
-           EXISTS (SELECT FROM credit.grade_band g WHERE g.model_id = m.model_id) AS has_grades INTO kept
+    SELECT r.score, r.grade, r.score_grade, r.grade_rule, r.inputs, r.inputs_digest, r.reasons,
+           m.name || '@' || m.version::text AS model INTO kept
       FROM credit.rating r JOIN credit.model m ON m.model_id = r.model_id
      WHERE r.subject_id = replay.subject_id AND r.rating_id = replay.rating_id;
     IF NOT FOUND THEN
@@ -669,10 +810,9 @@ BEGIN
     END IF;
     stored_score := kept.score;
     stored_grade := kept.grade;
-    replayed_score := credit._score_inputs(kept.model, kept.inputs);
-    IF kept.has_grades THEN
-        replayed_grade := credit.grade(kept.model, replayed_score);
-    END IF;
+    replayed := credit._grade_inputs(kept.model, kept.inputs);
+    replayed_score := replayed.score;
+    replayed_grade := replayed.grade;
     SELECT coalesce(jsonb_agg(jsonb_build_object('code', e.reason_code, 'difference', e.total) ORDER BY e.reason_rank), '[]') INTO reasons
       FROM (SELECT x.reason_rank, x.reason_code, sum(x.difference) AS total
               FROM credit._explain_inputs(kept.model, kept.inputs) x
@@ -682,6 +822,8 @@ BEGIN
     differences := array_remove(ARRAY[CASE WHEN NOT inputs_intact THEN 'inputs' END,
                                       CASE WHEN float8send(stored_score) <> float8send(replayed_score) THEN 'score' END,
                                       CASE WHEN stored_grade IS DISTINCT FROM replayed_grade THEN 'grade' END,
+                                      CASE WHEN kept.score_grade IS DISTINCT FROM replayed.score_grade THEN 'score grade' END,
+                                      CASE WHEN kept.grade_rule IS DISTINCT FROM replayed.rule THEN 'rule' END,
                                       CASE WHEN kept.reasons <> reasons THEN 'reasons' END], NULL);
     equal := cardinality(differences) = 0;
 END
@@ -697,21 +839,31 @@ CREATE FUNCTION credit.explain(rating_id bigint)
 DECLARE
     kept record;
 BEGIN
-    SELECT r.inputs, r.model_id, m.name || '@' || m.version::text AS model INTO kept
+    SELECT r.inputs, r.model_id, r.score_grade, r.grade, m.name || '@' || m.version::text AS model INTO kept
       FROM credit.rating r JOIN credit.model m ON m.model_id = r.model_id
      WHERE r.rating_id = explain.rating_id;
     IF NOT FOUND THEN
         RAISE EXCEPTION 'there is no rating %', rating_id USING ERRCODE = 'no_data_found';
     END IF;
     RETURN QUERY
-    SELECT e.ordinal, e.characteristic, c.title_zh, c.title_en, e.value, e.attribute, e.points, e.baseline, e.difference,
+    SELECT e.ordinal, e.characteristic, coalesce(c.title_zh, k.title_zh), coalesce(c.title_en, k.title_en), e.value, e.attribute, e.points, e.baseline, e.difference,
            e.reason_code, e.reason_rank, e.reason_zh, e.reason_en,
            CASE WHEN e.ordinal = 0 THEN format('初始分 %s 分', e.points)
+                WHEN k.kind IS NOT NULL THEN
+                    format(CASE k.kind WHEN 'cap' THEN '等级封顶（%s）：得分等级 %s，最高 %s' ELSE '等级直定（%s）：得分等级 %s，定为 %s' END,
+                           coalesce(k.title_zh, k.condition), kept.score_grade, kept.grade)
                 ELSE format('“%s”%s：%s 分', coalesce(c.title_zh, e.characteristic), coalesce('为 ' || e.value, '缺失'), e.points) END,
            CASE WHEN e.ordinal = 0 THEN format('initial score: %s points', e.points)
+                WHEN k.kind IS NOT NULL THEN
+                    format(CASE k.kind WHEN 'cap' THEN 'cap (%s): the score gives grade %s, which can be at most %s'
+                                       ELSE 'override (%s): the score gives grade %s, the grade is %s' END,
+                           coalesce(k.title_en, k.condition), kept.score_grade, kept.grade)
                 ELSE format('%s %s: %s points', coalesce(c.title_en, e.characteristic), coalesce('is ' || e.value, 'is missing'), e.points) END
       FROM credit._explain_inputs(kept.model, kept.inputs) e
       LEFT JOIN credit.characteristic c ON c.model_id = kept.model_id AND c.ordinal = e.ordinal
+      -- the row behind those of the characteristics, named after a rule
+      LEFT JOIN credit.grade_rule k ON k.model_id = kept.model_id AND c.ordinal IS NULL AND e.ordinal > 0
+            AND k.kind || ' ' || k.ordinal = e.characteristic
      ORDER BY e.ordinal;
 END
 $$;
@@ -809,13 +961,14 @@ COMMENT ON FUNCTION credit.psi(float8[], float8[], text) IS
 REVOKE ALL ON FUNCTION
     credit._model_guard(), credit._model_part_guard(), credit._model_truncate_guard(), credit._rating_guard(), credit._erase_ratings(),
     credit._models_changed(), credit._check_definition(jsonb, boolean),
-    credit._definition(bigint), credit.create_model(jsonb), credit.publish_model(text, integer),
+    credit._definition(bigint), credit._expression_text(text), credit._expression_tree(text), credit._keep_rules(bigint, jsonb),
+    credit.model_conventions(text), credit.grade_row(text, record), credit.create_model(jsonb), credit.publish_model(text, integer),
     credit._refuse_forbidden(jsonb), credit.forbid_attribute(text, text), credit.set_publication_policy(text),
     credit._unpublished(text, integer), credit._model_seal(bigint), credit.submit_model(text, integer), credit.return_model(text, integer),
     credit.retire_model(text, integer), credit.discard_model(text, integer), credit.model_definition(text, integer),
     credit._score_support(internal), credit.score(text, record), credit._score_columns(text, text[], "any"),
     credit.explain(text, record), credit.grade(text, float8), credit._evaluate(text, record),
-    credit._score_inputs(text, jsonb), credit._explain_inputs(text, jsonb), credit.explain(bigint), credit.rate(text, bigint, record), credit.replay(bigint, bigint),
+    credit._grade_inputs(text, jsonb), credit._explain_inputs(text, jsonb), credit.explain(bigint), credit.rate(text, bigint, record), credit.replay(bigint, bigint),
     credit._rank_transition(internal, float8, boolean), credit._rank_combine(internal, internal),
     credit._rank_serialize(internal), credit._rank_deserialize(bytea, internal), credit._auc_final(internal),
     credit._gini_final(internal), credit._ks_final(internal),
@@ -829,15 +982,17 @@ REVOKE ALL ON FUNCTION
 GRANT EXECUTE ON FUNCTION credit.create_model(jsonb), credit.submit_model(text, integer), credit.return_model(text, integer),
     credit.forbid_attribute(text, text), credit.publish_model(text, integer), credit.retire_model(text, integer),
     credit.discard_model(text, integer), credit.rate(text, bigint, record), credit.explain(bigint), credit.replay(bigint, bigint) TO credit_operator;
-GRANT EXECUTE ON FUNCTION credit.model_definition(text, integer) TO credit_operator, credit_analyst, credit_institution, credit_auditor;
+GRANT EXECUTE ON FUNCTION credit.model_definition(text, integer), credit.model_conventions(text) TO credit_operator, credit_analyst, credit_institution, credit_auditor;
 -- _score_columns is what the planner makes of score: whoever may call one must be able to call the other
 GRANT EXECUTE ON FUNCTION credit.score(text, record), credit._score_columns(text, text[], "any"),
-    credit.explain(text, record), credit.grade(text, float8) TO credit_operator, credit_analyst, credit_institution;
+    credit.explain(text, record), credit.grade(text, float8), credit.grade_row(text, record) TO credit_operator, credit_analyst, credit_institution;
 GRANT EXECUTE ON FUNCTION credit.psi(float8[], float8[], text),
     credit.auc(float8, boolean), credit.gini(float8, boolean), credit.ks(float8, boolean),
     credit.psi(text, boolean), credit.psi(text, boolean, text), credit.psi(integer, boolean), credit.psi(integer, boolean, text)
     TO credit_operator, credit_analyst, credit_institution, credit_auditor;
-REVOKE ALL ON credit.model, credit.model_policy, credit.forbidden_attribute, credit.characteristic, credit.attribute, credit.reason, credit.grade_band, credit.rating FROM PUBLIC;
-GRANT SELECT ON credit.model, credit.model_policy, credit.forbidden_attribute, credit.characteristic, credit.attribute, credit.reason, credit.grade_band
+REVOKE ALL ON credit.model, credit.model_policy, credit.forbidden_attribute, credit.characteristic, credit.attribute, credit.reason, credit.grade_band,
+    credit.model_field, credit.outside_grade, credit.grade_rule, credit.rating FROM PUBLIC;
+GRANT SELECT ON credit.model, credit.model_policy, credit.forbidden_attribute, credit.characteristic, credit.attribute, credit.reason, credit.grade_band,
+    credit.model_field, credit.outside_grade, credit.grade_rule
     TO credit_operator, credit_analyst, credit_institution, credit_auditor;
 GRANT SELECT ON credit.rating TO credit_operator;

@@ -143,16 +143,37 @@ BEGIN
 END
 $$;
 
+-- Conventions of a model as options of bins.
+CREATE FUNCTION credit._bin_conventions(conventions jsonb) RETURNS jsonb
+    LANGUAGE sql IMMUTABLE PARALLEL SAFE SET search_path = pg_catalog, pg_temp
+BEGIN ATOMIC
+    SELECT jsonb_strip_nulls(jsonb_build_object('woe_sign', conventions -> 'woe_sign', 'zero_cell', conventions -> 'zero_cell',
+                                                'closure', conventions -> 'interval_closure'));
+END;
+
+-- Round to so many decimals.
+CREATE FUNCTION credit._round(value numeric, digits integer, rounding text) RETURNS numeric
+    LANGUAGE sql IMMUTABLE STRICT PARALLEL SAFE SET search_path = pg_catalog, pg_temp
+BEGIN ATOMIC
+    SELECT CASE WHEN rounding = 'half_up' THEN round(floor(value * 10::numeric ^ digits + 0.5) / 10::numeric ^ digits, digits)
+                WHEN rounding = 'half_even' AND abs(value * 10::numeric ^ digits) % 1 = 0.5
+                THEN round(2 * round(value * 10::numeric ^ digits / 2) / 10::numeric ^ digits, digits)
+                ELSE round(value, digits) END;
+END;
+
 CREATE FUNCTION credit.woe_bins(relation regclass, field name, bad name, options jsonb DEFAULT '{}')
     RETURNS TABLE (bin integer, kind text, low float8, high float8, closure text, "values" text[],
                    good_count bigint, bad_count bigint, share float8, woe float8, iv float8)
     LANGUAGE plpgsql STABLE SET search_path = pg_catalog, pg_temp AS $$
 #variable_conflict use_variable
 DECLARE
+    -- of a model that is given, what the options themselves do not say
+    conventions CONSTANT jsonb := CASE WHEN options ->> 'model' IS NOT NULL
+                                       THEN credit._bin_conventions(credit.model_conventions(options ->> 'model')) ELSE '{}' END;
     type_of regtype;
     numeric_field boolean;
     method text;
-    closing text := coalesce(options ->> 'closure', 'closedOpen');
+    closing text := coalesce(options ->> 'closure', conventions ->> 'closure', 'closedOpen');
     missing text := coalesce(options ->> 'missing', 'own');
     bins integer := coalesce((options ->> 'bins')::integer, 10);
     smallest float8 := coalesce((options ->> 'min_share')::float8, 0.05);
@@ -166,7 +187,7 @@ DECLARE
     counted record;
     first integer := 1;
 BEGIN
-    PERFORM credit._fit_options(options, '{method,bins,breaks,groups,closure,woe_sign,zero_cell,zero_cell_totals,missing,special,min_share,direction}');
+    PERFORM credit._fit_options(options, '{method,bins,breaks,groups,closure,woe_sign,zero_cell,zero_cell_totals,missing,special,min_share,direction,model}');
     SELECT a.atttypid::regtype INTO type_of FROM pg_attribute a WHERE a.attrelid = relation AND a.attname = field AND a.attnum > 0;
     IF NOT FOUND THEN
         RAISE EXCEPTION 'column "%" of % does not exist', field, relation USING ERRCODE = 'undefined_column';
@@ -262,7 +283,7 @@ BEGIN
     RETURN QUERY
     WITH r AS MATERIALIZED (SELECT p::integer AS p, j, (j ->> 'good')::float8 AS g, (j ->> 'bad')::float8 AS b
                               FROM jsonb_array_elements(result) WITH ORDINALITY e(j, p)),
-         w AS MATERIALIZED (SELECT (credit._woe(array_agg(g ORDER BY p), array_agg(b ORDER BY p), options)).* FROM r)
+         w AS MATERIALIZED (SELECT (credit._woe(array_agg(g ORDER BY p), array_agg(b ORDER BY p), conventions || options)).* FROM r)
     SELECT r.p, r.j ->> 'kind', (r.j ->> 'low')::float8, (r.j ->> 'high')::float8,
            CASE WHEN r.j ->> 'kind' = 'interval' THEN closing END,
            CASE WHEN jsonb_typeof(r.j -> 'values') = 'array' THEN ARRAY(SELECT jsonb_array_elements_text(r.j -> 'values')) END,
@@ -491,6 +512,9 @@ DECLARE
     p_remove CONSTANT float8 := coalesce((options ->> 'p_remove')::float8, 0.05);
     most CONSTANT integer := coalesce((options ->> 'max_iterations')::integer, 25);
     digits CONSTANT integer := coalesce((options ->> 'digits')::integer, 0);
+    conventions jsonb := CASE WHEN options ->> 'model' IS NOT NULL THEN credit.model_conventions(options ->> 'model') ELSE '{}' END
+                         || coalesce(options -> 'conventions', '{}');
+    rounding CONSTANT text := coalesce(conventions ->> 'rounding', 'half_away');
     factor CONSTANT float8 := coalesce((options ->> 'pdo')::float8, 20) / ln(2::float8);
     "offset" CONSTANT float8 := coalesce((options ->> 'score')::float8, 600) - factor * ln(coalesce((options ->> 'odds')::float8, 50));
     field text;
@@ -507,7 +531,7 @@ DECLARE
     steps jsonb := '[]';
     definition jsonb;
 BEGIN
-    PERFORM credit._fit_options(options, '{bins,fields,weight,selection,min_iv,p_enter,p_remove,max_iterations,pdo,score,odds,digits,unseen}');
+    PERFORM credit._fit_options(options, '{bins,fields,weight,selection,min_iv,p_enter,p_remove,max_iterations,pdo,score,odds,digits,unseen,conventions,model}');
     IF selection NOT IN ('none', 'forward', 'backward', 'both') OR digits NOT BETWEEN 0 AND 6 OR NOT (factor > 0 AND p_enter <= p_remove)
        OR coalesce((options ->> 'odds')::float8, 50) <= 0 OR coalesce(options ->> 'unseen', 'refuse') NOT IN ('refuse', 'worst')
        OR coalesce(cardinality(fields), 0) = 0 OR array_position(fields, NULL) IS NOT NULL THEN
@@ -516,7 +540,7 @@ BEGIN
     END IF;
     FOREACH field IN ARRAY fields LOOP
         SELECT jsonb_agg(to_jsonb(b) ORDER BY b.bin) INTO binned
-          FROM credit.woe_bins(relation, field, outcome, coalesce(options -> 'bins', '{}') || coalesce(options -> 'fields' -> field, '{}')) b;
+          FROM credit.woe_bins(relation, field, outcome, credit._bin_conventions(conventions) || coalesce(options -> 'bins', '{}') || coalesce(options -> 'fields' -> field, '{}')) b;
         bins := bins || jsonb_build_object(field, binned);
         ivs := ivs || jsonb_build_object(field, (SELECT sum((b ->> 'iv')::float8) FROM jsonb_array_elements(binned) b));
         numbers := numbers || jsonb_build_object(field, (SELECT a.atttypid::regtype::text FROM pg_attribute a WHERE a.attrelid = relation AND a.attname = field));
@@ -556,11 +580,11 @@ BEGIN
     -- score = offset - factor * (intercept + sum of coefficient * woe), so that pdo points double the odds good to bad
     WITH t AS MATERIALIZED (SELECT t.term, t.estimate, row_number() OVER () - 1 AS place FROM credit.fit_terms(fit) t),
          a AS MATERIALIZED (
-            SELECT t.term, t.place, b.*, round((-factor * t.estimate * b.woe)::numeric, digits) AS points
+            SELECT t.term, t.place, b.*, credit._round((-factor * t.estimate * b.woe)::numeric, digits, rounding) AS points
               FROM t, jsonb_to_recordset(bins -> t.term) AS b(bin integer, kind text, low float8, high float8, closure text, "values" jsonb, woe float8)
              WHERE t.place > 0)
     SELECT jsonb_build_object('name', name,
-               'initial_score', round(("offset" - factor * (SELECT estimate FROM t WHERE place = 0))::numeric, digits),
+               'initial_score', credit._round(("offset" - factor * (SELECT estimate FROM t WHERE place = 0))::numeric, digits, rounding),
                'baseline_method', 'max',
                'characteristics', jsonb_agg(c.j ORDER BY c.place),
                'reasons', jsonb_agg(jsonb_build_object('code', 'R' || c.place, 'text_en', c.term, 'text_zh', c.term) ORDER BY c.place))
@@ -582,6 +606,15 @@ BEGIN
                                ELSE jsonb_build_array(jsonb_build_object('kind', 'missing', 'points', min(a.points))) END
                    ELSE '[]'::jsonb END) AS j
               FROM a GROUP BY a.place, a.term) c;
+    -- what all bins were made by is part of the model, as far as it is not the default
+    conventions := conventions || jsonb_strip_nulls(jsonb_build_object('woe_sign', options #> '{bins,woe_sign}',
+                       'zero_cell', options #> '{bins,zero_cell}', 'interval_closure', options #> '{bins,closure}'));
+    SELECT jsonb_object_agg(c.key, c.value) INTO conventions
+      FROM jsonb_each(conventions) c
+     WHERE c.value <> ALL (ARRAY['"bad_over_good"', '"refuse"', '"closedOpen"', '"half_away"']::jsonb[]);
+    IF conventions IS NOT NULL THEN
+        definition := definition || jsonb_build_object('conventions', conventions);
+    END IF;
     SELECT k.fit_id, k.version INTO fit_id, version
       FROM credit._keep_fit(definition, relation::text, outcome::text, options, bins, fit, steps) k;
 END
@@ -589,7 +622,7 @@ $$;
 COMMENT ON FUNCTION credit.fit_scorecard(text, regclass, name, text[], jsonb) IS
     'bin columns, fit their weights of evidence, scale to points, and keep the result as the draft of a model (评分卡建模)';
 
-REVOKE ALL ON FUNCTION credit._fit_options(jsonb, text[]), credit._woe(float8[], float8[], jsonb),
+REVOKE ALL ON FUNCTION credit._bin_conventions(jsonb), credit._round(numeric, integer, text), credit._fit_options(jsonb, text[]), credit._woe(float8[], float8[], jsonb),
     credit._monotone(float8[], float8[], float8, text), credit.woe_bins(regclass, name, name, jsonb),
     credit.iv(regclass, name, name, jsonb),
     credit._fit_transition(internal, boolean, float8, float8[], float8[]), credit._fit_combine(internal, internal),
@@ -600,7 +633,7 @@ REVOKE ALL ON FUNCTION credit._fit_options(jsonb, text[]), credit._woe(float8[],
     credit._keep_fit(jsonb, text, text, jsonb, jsonb, jsonb, jsonb), credit._woe_expression(jsonb, text, boolean),
     credit.fit_scorecard(text, regclass, name, text[], jsonb) FROM PUBLIC;
 -- the steps run as the caller, who must be able to call them
-GRANT EXECUTE ON FUNCTION credit._fit_options(jsonb, text[]), credit._woe(float8[], float8[], jsonb),
+GRANT EXECUTE ON FUNCTION credit._bin_conventions(jsonb), credit._round(numeric, integer, text), credit._fit_options(jsonb, text[]), credit._woe(float8[], float8[], jsonb),
     credit._monotone(float8[], float8[], float8, text), credit.woe_bins(regclass, name, name, jsonb),
     credit.iv(regclass, name, name, jsonb), credit._fit_step(float8[], float8[]), credit._fit_coefficients(float8[], float8[]),
     credit._fit_sums(boolean, float8, float8[], float8[]), credit._fit(regclass, name, name, text[], text[], integer),

@@ -37,6 +37,19 @@ CREATE AGGREGATE credit.csi(attribute text, actual boolean, empty_attribute text
 COMMENT ON AGGREGATE credit.csi(text, boolean, text) IS
     'characteristic stability index, with a rule for empty attributes as credit.psi has (指标稳定性指数)';
 
+CREATE FUNCTION credit.model_psi(model text, relation regclass, bin name, actual name) RETURNS float8
+    LANGUAGE plpgsql STABLE SET search_path = pg_catalog, pg_temp AS $$
+DECLARE
+    answer float8;
+BEGIN
+    EXECUTE format('SELECT credit.psi(t.%I::text, t.%I, $1) FROM %s t', bin, actual, relation)
+       INTO answer USING credit.model_conventions(model) ->> 'psi_empty_bin';
+    RETURN answer;
+END
+$$;
+COMMENT ON FUNCTION credit.model_psi(text, regclass, name, name) IS
+    'population stability index of a table''s bins, empty ones treated as the model says (按模型约定的群体稳定性指数)';
+
 -- Groups of cases of nearly equal number by falling or rising value; equal values stay together.
 CREATE FUNCTION credit.gains(relation regclass, score name, bad name, groups integer DEFAULT 10)
     RETURNS TABLE ("group" integer, low float8, high float8, cases bigint, bad_count bigint, bad_rate float8, lift float8,
@@ -95,8 +108,8 @@ COMMENT ON FUNCTION credit.hosmer_lemeshow(regclass, name, name, integer) IS
 REVOKE ALL ON FUNCTION credit._brier_final(internal), credit._auc_interval_final(internal), credit._chi_square_tail(float8, integer),
     credit.brier(float8, boolean), credit.auc_interval(float8, boolean), credit.gains(regclass, name, name, integer),
     credit.calibration(regclass, name, name, integer), credit.hosmer_lemeshow(regclass, name, name, integer),
-    credit.csi(text, boolean), credit.csi(text, boolean, text) FROM PUBLIC;
+    credit.model_psi(text, regclass, name, name), credit.csi(text, boolean), credit.csi(text, boolean, text) FROM PUBLIC;
 GRANT EXECUTE ON FUNCTION credit._chi_square_tail(float8, integer), credit.brier(float8, boolean), credit.auc_interval(float8, boolean),
     credit.gains(regclass, name, name, integer), credit.calibration(regclass, name, name, integer),
     credit.hosmer_lemeshow(regclass, name, name, integer),
-    credit.csi(text, boolean), credit.csi(text, boolean, text) TO credit_operator, credit_analyst, credit_institution, credit_auditor;
+    credit.model_psi(text, regclass, name, name), credit.csi(text, boolean), credit.csi(text, boolean, text) TO credit_operator, credit_analyst, credit_institution, credit_auditor;

@@ -160,13 +160,14 @@ CREATE FUNCTION credit._rating_statement(given text, with_basis boolean) RETURNS
         RETURNING t.subject_id, t.rating_id)
     INSERT INTO credit.rating_basis (subject_id, rating_id, as_of, without_disputed, computed_at)
     SELECT s.subject_id, s.rating_id, $6, $7, $8 FROM stored s$f$ ELSE '%s' END, format($f$
-        INSERT INTO credit.rating AS t (subject_id, model_id, score, grade, inputs, inputs_digest, reasons, rated_by, valid_until, review_on)
+        INSERT INTO credit.rating AS t (subject_id, model_id, score, grade, inputs, inputs_digest, reasons, rated_by, valid_until, review_on,
+                                        score_grade, grade_rule)
         SELECT d.subject_id, d.model_id, d.score, d.grade, d.inputs, d.digest, d.reasons, d.rated_by,
                (clock_timestamp() + make_interval(months => m.valid_months))::date - 1,
-               (clock_timestamp() + make_interval(months => m.review_months))::date
+               (clock_timestamp() + make_interval(months => m.review_months))::date, d.score_grade, d.rule
           FROM (SELECT k.*, credit._inputs_digest(k.inputs) AS digest
                   FROM (SELECT v.subject_id, (v.e).model_id, (v.e).score, (v.e).grade, (v.e).inputs::jsonb AS inputs,
-                               (v.e).reasons::jsonb AS reasons, v.rated_by
+                               (v.e).reasons::jsonb AS reasons, (v.e).score_grade, (v.e).rule, v.rated_by
                           FROM (SELECT g.subject_id, credit._evaluate($1, g."row") AS e, w.rated_by
                                   FROM (%s) g, (SELECT credit.calling_role()::text AS rated_by OFFSET 0) w
                                  WHERE g.subject_id BETWEEN $3 AND $4 OFFSET 0) v OFFSET 0) k OFFSET 0) d
@@ -196,7 +197,7 @@ BEGIN
                                 skip, as_of, without_disputed, computed_at;
         GET DIAGNOSTICS rated = ROW_COUNT;
         RETURN;
-    EXCEPTION WHEN data_exception OR integrity_constraint_violation OR SQLSTATE 'PC403' THEN
+    EXCEPTION WHEN data_exception OR integrity_constraint_violation OR SQLSTATE 'PC403' OR SQLSTATE 'PC408' OR SQLSTATE 'PC409' THEN
         GET STACKED DIAGNOSTICS state = RETURNED_SQLSTATE, message = MESSAGE_TEXT;
     END;
     IF subjects IS NULL THEN
@@ -235,7 +236,8 @@ BEGIN
     SELECT array_agg(i.indicator_id), string_agg(DISTINCT f.field, ', ') FILTER (WHERE i.indicator_id IS NULL),
            string_agg(format(', %I %s', f.field, CASE i.type WHEN 'number' THEN 'numeric' ELSE i.type END), '')
       INTO inputs, missing, columns
-      FROM (SELECT DISTINCT c.field FROM credit.characteristic c WHERE c.model_id = _rate_by_indicators.model_id) f
+      FROM (SELECT c.field FROM credit.characteristic c WHERE c.model_id = _rate_by_indicators.model_id
+             UNION SELECT k.name FROM credit.model_field k WHERE k.model_id = _rate_by_indicators.model_id) f
       LEFT JOIN credit.indicator i ON i.code = f.field AND i.replaced_at IS NULL;
     IF missing IS NOT NULL THEN
         RAISE EXCEPTION 'model "%" reads what is no indicator: %', named, missing
@@ -503,7 +505,8 @@ BEGIN
     RETURN QUERY
     SELECT i.code, i.version, v.value, basis.as_of, u.record_id, c.code, r.dated, r.status, basis.without_disputed
       FROM credit.rating t
-      JOIN LATERAL (SELECT DISTINCT k.field FROM credit.characteristic k WHERE k.model_id = t.model_id) f ON true
+      JOIN LATERAL (SELECT k.field FROM credit.characteristic k WHERE k.model_id = t.model_id
+                     UNION SELECT k.name FROM credit.model_field k WHERE k.model_id = t.model_id) f ON true
       JOIN LATERAL (SELECT n.* FROM credit.indicator_value n JOIN credit.indicator j ON j.indicator_id = n.indicator_id
                      WHERE n.subject_id = t.subject_id AND j.code = f.field AND n.as_of = basis.as_of
                        AND n.without_disputed = basis.without_disputed AND n.computed_at <= basis.computed_at
@@ -735,8 +738,8 @@ COMMENT ON FUNCTION credit.grade_notices(text, bigint, integer) IS
 
 -- terms -----------------------------------------------------------------------
 
--- Along the grades of the newest version, from best to worst, limits never rise and rates never fall. Of a model without
--- grades nothing is said: a dump brings them later.
+-- Along the grades of the newest version, from best to worst, limits never rise and rates never fall. A grade outside of the
+-- order may have any terms. Of a model whose grades are not all there nothing is said: a dump brings them later.
 CREATE FUNCTION credit._check_terms() RETURNS trigger
     LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
 DECLARE
@@ -749,8 +752,13 @@ BEGIN
           LEFT JOIN LATERAL (SELECT m.model_id FROM credit.model m WHERE m.name = t.model AND m.status <> 'draft'
                               ORDER BY m.version DESC LIMIT 1) v ON true
           LEFT JOIN credit.grade_band b ON b.model_id = v.model_id AND b.grade = t.grade
+         WHERE NOT EXISTS (SELECT FROM credit.outside_grade o WHERE o.model_id = v.model_id AND o.grade = t.grade)
         WINDOW w AS (PARTITION BY t.model, t.product ORDER BY b.high DESC NULLS FIRST, b.low DESC)) f
-     WHERE f.ordinal IS NULL AND EXISTS (SELECT FROM credit.grade_band e WHERE e.model_id = f.model_id)
+     WHERE f.ordinal IS NULL AND EXISTS (
+                SELECT FROM credit.model e
+                 WHERE e.model_id = f.model_id AND e.part_counts[4] > 0
+                   AND e.part_counts[4] = (SELECT count(*) FROM credit.grade_band b WHERE b.model_id = e.model_id)
+                   AND e.part_counts[6] = (SELECT count(*) FROM credit.outside_grade o WHERE o.model_id = e.model_id))
         OR f.credit_limit > f.better_limit OR f.annual_rate < f.better_rate
      ORDER BY f.model, f.product, f.ordinal LIMIT 1;
     IF FOUND THEN

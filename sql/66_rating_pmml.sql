@@ -252,15 +252,103 @@ BEGIN
 END
 $$;
 
+-- An EXPRESSION of PMML as text of ours, in more parentheses than it needs. At the root, the value that PMML puts in place of a
+-- missing one is left to the caller, as the attribute's default.
+CREATE FUNCTION credit._pmml_expression(node jsonb, root boolean) RETURNS text
+LANGUAGE plpgsql IMMUTABLE SET search_path = pg_catalog, pg_temp AS $$
+DECLARE
+    called text := node #>> '{at,function}';
+    arguments text[];
+    joined text;
+    named text;
+BEGIN
+    IF node ->> 'tag' = 'FieldRef' THEN
+        PERFORM credit._pmml_only(node, '{field,mapMissingTo}', '{Extension}');
+        IF node #>> '{at,field}' IS NULL THEN
+            PERFORM credit._pmml_refuse(node, 'there is no field');
+        END IF;
+        named := '"' || replace(node #>> '{at,field}', '"', '""') || '"';
+        IF root OR NOT node -> 'at' ? 'mapMissingTo' THEN
+            RETURN named;
+        END IF;
+        RETURN format('if(is_missing(%s), %s, %s)', named, credit._pmml_value(node, 'number', node #>> '{at,mapMissingTo}'), named);
+    ELSIF node ->> 'tag' = 'Constant' THEN
+        PERFORM credit._pmml_only(node, '{dataType}', '{}');
+        IF node #>> '{at,dataType}' IN ('string', 'date') THEN
+            RETURN '''' || replace(node ->> 'text', '''', '''''') || '''';
+        END IF;
+        named := trim(node ->> 'text', E' \t\r\n');
+        PERFORM credit._pmml_value(node, CASE node #>> '{at,dataType}' WHEN 'boolean' THEN 'boolean' ELSE 'number' END, named);
+        RETURN ltrim(named, '+');
+    ELSIF node ->> 'tag' <> 'Apply' THEN
+        PERFORM credit._pmml_refuse(node, format('%s cannot be represented', node ->> 'tag'));
+    END IF;
+    PERFORM credit._pmml_only(node, '{function,invalidValueTreatment}'::text[] || CASE WHEN root THEN '{defaultValue}' ELSE '{}'::text[] END,
+                              '{Extension,FieldRef,Constant,Apply}');
+    IF coalesce(node #>> '{at,invalidValueTreatment}', 'returnInvalid') <> 'returnInvalid' THEN
+        PERFORM credit._pmml_refuse(node, 'a treatment of invalid values cannot be represented');
+    END IF;
+    arguments := ARRAY(SELECT credit._pmml_expression(c, false) FROM jsonb_array_elements(node -> 'children') WITH ORDINALITY x(c, n)
+                        WHERE c ->> 'tag' <> 'Extension' ORDER BY n);
+    joined := array_to_string(arguments, ', ');
+    CASE
+    WHEN called = 'not' AND cardinality(arguments) = 1 THEN
+        RETURN 'not (' || joined || ')';
+    WHEN called = 'isMissing' THEN
+        RETURN 'is_missing(' || joined || ')';
+    WHEN called = 'isNotMissing' THEN
+        RETURN 'not is_missing(' || joined || ')';
+    WHEN called IN ('if', 'min', 'max', 'abs', 'exp', 'ln', 'log10', 'sqrt', 'pow', 'floor', 'ceil', 'round', 'rint') THEN
+        RETURN called || '(' || joined || ')';
+    WHEN called IN ('+', '-', '*', '/', 'equal', 'notEqual', 'lessThan', 'lessOrEqual', 'greaterThan', 'greaterOrEqual') AND cardinality(arguments) = 2
+         OR called IN ('and', 'or') AND cardinality(arguments) > 1 THEN
+        called := CASE called WHEN 'equal' THEN '=' WHEN 'notEqual' THEN '<>' WHEN 'lessThan' THEN '<' WHEN 'lessOrEqual' THEN '<='
+                              WHEN 'greaterThan' THEN '>' WHEN 'greaterOrEqual' THEN '>=' ELSE called END;
+        RETURN '(' || array_to_string(arguments, ') ' || called || ' (') || ')';
+    ELSE
+        PERFORM credit._pmml_refuse(node, format('function "%s" with %s arguments cannot be represented', called, cardinality(arguments)));
+    END CASE;
+END
+$$;
+
+-- The points of an Attribute: a number, or a ComplexPartialScore as expression and default.
+CREATE FUNCTION credit._pmml_points(attribute jsonb) RETURNS jsonb
+LANGUAGE plpgsql IMMUTABLE SET search_path = pg_catalog, pg_temp AS $$
+DECLARE
+    complex CONSTANT jsonb := jsonb_path_query_first(attribute, '$.children[*] ? (@.tag == "ComplexPartialScore")');
+    node CONSTANT jsonb := jsonb_path_query_first(complex, '$.children[*] ? (@.tag != "Extension")');
+    missing CONSTANT text := coalesce(node #>> '{at,mapMissingTo}', node #>> '{at,defaultValue}');
+    written text;
+BEGIN
+    IF (complex IS NULL) <> (attribute -> 'at' ? 'partialScore') THEN
+        PERFORM credit._pmml_refuse(attribute, 'an attribute needs either a partialScore or a ComplexPartialScore');
+    ELSIF complex IS NULL THEN
+        RETURN jsonb_build_object('points', credit._pmml_value(attribute, 'number', attribute #>> '{at,partialScore}'));
+    ELSIF node IS NULL OR jsonb_array_length(complex -> 'children') > 1 THEN
+        PERFORM credit._pmml_refuse(complex, 'a ComplexPartialScore holds one expression');
+    END IF;
+    BEGIN
+        written := credit._expression_text(credit._pmml_expression(node, true));
+    EXCEPTION WHEN SQLSTATE 'PC402' THEN
+        PERFORM credit._pmml_refuse(complex, SQLERRM);
+    END;
+    RETURN jsonb_build_object('expression', written)
+        || CASE WHEN missing IS NULL THEN '{}' ELSE jsonb_build_object('default', credit._pmml_value(node, 'number', missing)) END;
+END
+$$;
+
 CREATE FUNCTION credit._pmml_characteristic(node jsonb, fields jsonb) RETURNS jsonb
 LANGUAGE plpgsql IMMUTABLE SET search_path = pg_catalog, pg_temp AS $$
 DECLARE
-    field text := jsonb_path_query_first(node, '$.children[*].**.at.field') #>> '{}';
+    -- what the predicates read; where all are True, what the first expression reads
+    field text := coalesce(jsonb_path_query_first(node, '$.children[*].children[*] ? (@.tag != "ComplexPartialScore").**.at.field'),
+                           jsonb_path_query_first(node, '$.children[*].**.at.field')) #>> '{}';
     declared CONSTANT jsonb := fields -> field;
     own jsonb;
     attribute jsonb;
     predicate jsonb;
     part jsonb;
+    points jsonb;
     attributes jsonb := '[]';
     before integer;
 BEGIN
@@ -272,11 +360,12 @@ BEGIN
     END IF;
     FOR attribute IN SELECT c FROM jsonb_array_elements(node -> 'children') c WHERE c ->> 'tag' = 'Attribute' LOOP
         PERFORM credit._pmml_only(attribute, '{reasonCode,partialScore}',
-                                  '{Extension,SimplePredicate,SimpleSetPredicate,CompoundPredicate,True,False}');
-        SELECT c INTO predicate FROM jsonb_array_elements(attribute -> 'children') c WHERE c ->> 'tag' <> 'Extension';
-        IF predicate IS NULL OR NOT attribute -> 'at' ? 'partialScore' THEN
-            PERFORM credit._pmml_refuse(attribute, 'an attribute needs a predicate and a partialScore');
+                                  '{Extension,SimplePredicate,SimpleSetPredicate,CompoundPredicate,True,False,ComplexPartialScore}');
+        SELECT c INTO predicate FROM jsonb_array_elements(attribute -> 'children') c WHERE c ->> 'tag' NOT IN ('Extension', 'ComplexPartialScore');
+        IF predicate IS NULL THEN
+            PERFORM credit._pmml_refuse(attribute, 'an attribute needs a predicate');
         END IF;
+        points := credit._pmml_points(attribute);
         predicate := credit._pmml_predicate(predicate, field, declared ->> 'data_type');
         own := credit._pmml_own(attribute, '{closure}');
         before := jsonb_array_length(attributes);
@@ -294,9 +383,7 @@ BEGIN
                 END IF;
                 part := part || own;
             END IF;
-            attributes := attributes || (part || jsonb_strip_nulls(jsonb_build_object(
-                'points', credit._pmml_value(attribute, 'number', attribute #>> '{at,partialScore}'),
-                'reason_code', attribute #> '{at,reasonCode}')));
+            attributes := attributes || (part || points || jsonb_strip_nulls(jsonb_build_object('reason_code', attribute #> '{at,reasonCode}')));
         END LOOP;
         IF jsonb_array_length(attributes) = before THEN
             RAISE NOTICE 'line % of the document: an attribute that can never match is left out', attribute ->> 'line';
@@ -356,6 +443,30 @@ BEGIN
 END
 $$;
 
+-- Columns that expressions and conditions read and characteristics do not, in the order of the schema.
+CREATE FUNCTION credit._pmml_extra_fields(card jsonb, characteristics jsonb, own jsonb, fields jsonb) RETURNS jsonb
+LANGUAGE plpgsql IMMUTABLE SET search_path = pg_catalog, pg_temp AS $$
+DECLARE
+    -- one statement each: joined, they look so dear to the planner that it compiles them
+    expressions CONSTANT jsonb := coalesce(jsonb_path_query_array(characteristics, '$[*].attributes[*].expression'), '[]')
+        || jsonb_path_query_array(own, '$.overrides[*].when') || jsonb_path_query_array(own, '$.caps[*].when');
+    read_names jsonb := '[]';
+    extra jsonb := '[]';
+    name text;
+    written text;
+BEGIN
+    FOR written IN SELECT jsonb_array_elements_text(expressions) LOOP
+        read_names := read_names || jsonb_path_query_array(credit._expression_tree(written), '$.**.field');
+    END LOOP;
+    FOR name IN SELECT jsonb_array_elements_text(jsonb_path_query_array(card, '$.children[*] ? (@.tag == "MiningSchema").children[*].at.name')) LOOP
+        IF read_names ? name AND fields ? name AND NOT jsonb_path_query_array(characteristics, '$[*].field') ? name THEN
+            extra := extra || jsonb_build_object('name', name, 'data_type', fields -> name -> 'data_type');
+        END IF;
+    END LOOP;
+    RETURN nullif(extra, '[]');
+END
+$$;
+
 CREATE FUNCTION credit._pmml_definition(document text) RETURNS jsonb
 LANGUAGE plpgsql IMMUTABLE SET search_path = pg_catalog, pg_temp AS $$
 DECLARE
@@ -366,6 +477,7 @@ DECLARE
     descriptive CONSTANT text[] := '{Output,ModelStats,ModelExplanation,ModelVerification}';
     characteristics jsonb;
     codes jsonb;
+    own jsonb;
 BEGIN
     IF root ->> 'tag' <> 'PMML' THEN
         PERFORM credit._pmml_refuse(root, 'the document is no PMML');
@@ -397,12 +509,18 @@ BEGIN
      WHERE list ->> 'tag' = 'Characteristics' AND c ->> 'tag' = 'Characteristic';
     SELECT jsonb_agg(jsonb_build_object('code', code) ORDER BY n) INTO codes
       FROM (SELECT code, min(n) AS n FROM jsonb_path_query(characteristics, '$[*].**.reason_code') WITH ORDINALITY x(code, n) GROUP BY code) y;
+    own := credit._pmml_own(card, '{title_zh,title_en,reasons,grades,valid_months,review_months,outside_grades,overrides,caps,conventions}');
+    -- PMML's round takes a half up; ours does what the model says
+    IF root @? '$.**.at.function ? (@ == "round")' AND NOT root @? '$.children[*] ? (@.tag == "Header").children[*].at ? (@.name == "pgcredit")' THEN
+        own := own || '{"conventions": {"rounding": "half_up"}}';
+    END IF;
     RETURN jsonb_strip_nulls(jsonb_build_object('name', card #> '{at,modelName}', 'characteristics', coalesce(characteristics, '[]'), 'reasons', codes,
+        'fields', credit._pmml_extra_fields(card, characteristics, own, fields),
         'initial_score', credit._pmml_value(card, 'number', coalesce(card #>> '{at,initialScore}', '0')),
         'use_reason_codes', credit._pmml_value(card, 'boolean', coalesce(card #>> '{at,useReasonCodes}', 'true')),
         'reason_code_algorithm', card #> '{at,reasonCodeAlgorithm}', 'baseline_method', card #> '{at,baselineMethod}',
         'baseline_score', CASE WHEN card -> 'at' ? 'baselineScore' THEN credit._pmml_value(card, 'number', card #>> '{at,baselineScore}') END))
-        || credit._pmml_own(card, '{title_zh,title_en,reasons,grades,valid_months,review_months}');
+        || own;
 END
 $$;
 
@@ -442,6 +560,20 @@ CREATE FUNCTION credit._xml_own(own jsonb) RETURNS text LANGUAGE sql IMMUTABLE S
 RETURN CASE WHEN jsonb_strip_nulls(own) = '{}' THEN ''
             ELSE '<Extension name="pgcredit"' || credit._xml_at('value', jsonb_strip_nulls(own)::text) || '/>' END;
 
+-- An expression's tree as PMML; at the root with what stands in place of a missing value.
+CREATE FUNCTION credit._pmml_apply(tree jsonb, missing text DEFAULT NULL) RETURNS text
+LANGUAGE plpgsql IMMUTABLE SET search_path = pg_catalog, pg_temp AS $$
+BEGIN
+    IF tree ? 'field' THEN
+        RETURN '<FieldRef' || credit._xml_at('field', tree ->> 'field') || credit._xml_at('mapMissingTo', missing) || '/>';
+    ELSIF tree ? 'constant' THEN
+        RETURN '<Constant' || credit._xml_at('dataType', tree ->> 'type') || '>' || credit._xml_text(tree ->> 'constant') || '</Constant>';
+    END IF;
+    RETURN '<Apply' || credit._xml_at('function', tree ->> 'apply') || credit._xml_at('defaultValue', missing) || '>'
+        || (SELECT string_agg(credit._pmml_apply(t), '' ORDER BY n) FROM jsonb_array_elements(tree -> 'arguments') WITH ORDINALITY x(t, n)) || '</Apply>';
+END
+$$;
+
 CREATE FUNCTION credit._pmml_attribute(a jsonb, field text) RETURNS text
 LANGUAGE plpgsql IMMUTABLE SET search_path = pg_catalog, pg_temp AS $$
 DECLARE
@@ -475,7 +607,10 @@ BEGIN
         END IF;
     END CASE;
     RETURN '<Attribute' || credit._xml_at('reasonCode', a ->> 'reason_code') || credit._xml_at('partialScore', a ->> 'points') || '>'
-        || credit._xml_own(own) || predicate || '</Attribute>';
+        || credit._xml_own(own) || predicate
+        || CASE WHEN a ? 'expression' THEN '<ComplexPartialScore>' || credit._pmml_apply(credit._expression_tree(a ->> 'expression'), a ->> 'default')
+                                           || '</ComplexPartialScore>' ELSE '' END
+        || '</Attribute>';
 END
 $$;
 
@@ -498,16 +633,22 @@ BEGIN
                 WHEN 'number' THEN ' optype="continuous" dataType="double"/>' WHEN 'text' THEN ' optype="categorical" dataType="string"/>'
                 WHEN 'boolean' THEN ' optype="categorical" dataType="boolean"/>' ELSE ' optype="ordinal" dataType="date"/>' END, E'\n' ORDER BY f.n)
               FROM (SELECT c ->> 'field' AS field, c ->> 'data_type' AS data_type, min(n) AS n
-                      FROM jsonb_array_elements(d -> 'characteristics') WITH ORDINALITY x(c, n) GROUP BY 1, 2) f)
+                      FROM jsonb_array_elements(d -> 'characteristics') WITH ORDINALITY x(c, n) GROUP BY 1, 2
+                     UNION ALL
+                    SELECT c ->> 'name', c ->> 'data_type', 1000 + n FROM jsonb_array_elements(d -> 'fields') WITH ORDINALITY x(c, n)) f)
         || E'\n</DataDictionary>\n<Scorecard functionName="regression"' || credit._xml_at('modelName', d ->> 'name')
         || credit._xml_at('initialScore', d ->> 'initial_score') || credit._xml_at('useReasonCodes', d ->> 'use_reason_codes')
         || credit._xml_at('reasonCodeAlgorithm', d ->> 'reason_code_algorithm') || credit._xml_at('baselineMethod', d ->> 'baseline_method')
         || credit._xml_at('baselineScore', d ->> 'baseline_score') || E'>\n'
         || credit._xml_own(jsonb_build_object('title_zh', d -> 'title_zh', 'title_en', d -> 'title_en', 'reasons', d -> 'reasons', 'grades', d -> 'grades',
-                                              'valid_months', d -> 'valid_months', 'review_months', d -> 'review_months'))
+                                              'valid_months', d -> 'valid_months', 'review_months', d -> 'review_months',
+                                              'outside_grades', d -> 'outside_grades', 'overrides', d -> 'overrides', 'caps', d -> 'caps',
+                                              'conventions', d -> 'conventions'))
         || E'\n<MiningSchema>\n'
         || (SELECT string_agg('<MiningField' || credit._xml_at('name', f.field) || ' invalidValueTreatment="asIs"/>', E'\n' ORDER BY f.n)
-              FROM (SELECT c ->> 'field' AS field, min(n) AS n FROM jsonb_array_elements(d -> 'characteristics') WITH ORDINALITY x(c, n) GROUP BY 1) f)
+              FROM (SELECT c ->> 'field' AS field, min(n) AS n FROM jsonb_array_elements(d -> 'characteristics') WITH ORDINALITY x(c, n) GROUP BY 1
+                     UNION ALL
+                    SELECT c ->> 'name', 1000 + n FROM jsonb_array_elements(d -> 'fields') WITH ORDINALITY x(c, n)) f)
         || E'\n</MiningSchema>\n<Characteristics>\n'
         || (SELECT string_agg('<Characteristic' || credit._xml_at('name', c ->> 'name') || credit._xml_at('reasonCode', c ->> 'reason_code')
                     || credit._xml_at('baselineScore', c ->> 'baseline_score') || E'>\n'
@@ -525,7 +666,8 @@ COMMENT ON FUNCTION credit.model_pmml(text, integer) IS
 REVOKE ALL ON FUNCTION credit._xml_tree(text), credit._pmml_refuse(jsonb, text), credit._pmml_only(jsonb, text[], text[]),
     credit._pmml_value(jsonb, text, text), credit._pmml_array(jsonb, text), credit._pmml_both(jsonb, jsonb, text),
     credit._pmml_order(jsonb, jsonb), credit._pmml_predicate(jsonb, text, text), credit._pmml_own(jsonb, text[]),
-    credit._pmml_characteristic(jsonb, jsonb), credit._pmml_fields(jsonb, jsonb), credit._pmml_definition(text),
+    credit._pmml_expression(jsonb, boolean), credit._pmml_points(jsonb), credit._pmml_extra_fields(jsonb, jsonb, jsonb, jsonb),
+    credit._pmml_apply(jsonb, text), credit._pmml_characteristic(jsonb, jsonb), credit._pmml_fields(jsonb, jsonb), credit._pmml_definition(text),
     credit.import_pmml(text), credit._xml_text(text), credit._xml_at(text, text), credit._xml_own(jsonb),
     credit._pmml_attribute(jsonb, text), credit.model_pmml(text, integer) FROM PUBLIC;
 GRANT EXECUTE ON FUNCTION credit.import_pmml(text) TO credit_operator;

@@ -36,11 +36,14 @@
 /* Rows whose entry has not come by then are nobody's. */
 #define ORPHAN_MINUTES 60
 
+/* Leaves that are hashed at a time: 2 to this. */
+#define LEAVES_AT_ONCE 8
+
 typedef struct Element
 {
-	pg_uuid_t	key;			/* where it stands in the order */
-	int			len;
-	Size		at;				/* in the builder's bytes */
+	uint64		order;			/* its first bytes, as a number */
+	uint32		at;				/* in the builder's bytes */
+	uint32		len;
 } Element;
 
 struct PgcreditList
@@ -87,9 +90,18 @@ new_element(PgcreditList *list)
 		list->elements = repalloc_huge(list->elements, list->size * sizeof(Element));
 	}
 	element = &list->elements[list->n++];
-	memset(element, 0, sizeof(Element));
 	element->at = list->bytes.len;
 	return element;
+}
+
+static void
+end_element(PgcreditList *list, Element *element)
+{
+	uint64		order;
+
+	memcpy(&order, list->bytes.data + element->at, sizeof(order));
+	element->order = pg_ntoh64(order);
+	element->len = list->bytes.len - element->at;
 }
 
 static void
@@ -111,12 +123,11 @@ pgcredit_list_add_subject(PgcreditList *list, const uint8 *token, const int64 *c
 {
 	Element    *element = new_element(list);
 
-	memcpy(element->key.data, token, UUID_LEN);
 	appendBinaryStringInfo(&list->bytes, (const char *) token, UUID_LEN);
 	append_number(&list->bytes, n);
 	for (int k = 0; k < n; k++)
 		append_number(&list->bytes, (uint64) consents[k]);
-	element->len = list->bytes.len - element->at;
+	end_element(list, element);
 }
 
 /*
@@ -136,15 +147,23 @@ pgcredit_list_add_unknown(PgcreditList *list, int64 id)
 	Element    *element = new_element(list);
 	uint64		bytes = pg_hton64((uint64) id);
 
-	unknown_key(&element->key, (char *) &bytes);
 	appendBinaryStringInfo(&list->bytes, (char *) &bytes, sizeof(bytes));
-	element->len = sizeof(bytes);
+	end_element(list, element);
 }
 
+/*
+ * In the order of their keys; an id is all of its bytes.
+ */
 static int
-by_key(const void *a, const void *b)
+by_key(const void *a, const void *b, void *arg)
 {
-	return memcmp(((const Element *) a)->key.data, ((const Element *) b)->key.data, UUID_LEN);
+	const PgcreditList *list = arg;
+	const Element *x = a;
+	const Element *y = b;
+
+	if (x->order != y->order)
+		return x->order < y->order ? -1 : 1;
+	return list->unknown ? 0 : memcmp(list->bytes.data + x->at, list->bytes.data + y->at, UUID_LEN);
 }
 
 /*
@@ -161,21 +180,44 @@ pgcredit_list_fold(void *arg, unsigned int height, uint64 index, PgcreditMerkleH
 }
 
 /*
+ * Hash of a perfect subtree of the list's tree, whose first leaf is the header.
+ */
+static bool
+hash_subtree(void *arg, unsigned int height, uint64 index, PgcreditMerkleHash out)
+{
+	const PgcreditList *list = arg;
+	PgcreditMerkleHash leaves[1 << LEAVES_AT_ONCE];
+
+	if (height > LEAVES_AT_ONCE)
+	{
+		(void) hash_subtree(arg, height - 1, 2 * index, leaves[0]);
+		(void) hash_subtree(arg, height - 1, 2 * index + 1, leaves[1]);
+		pgcredit_merkle_node(leaves[0], leaves[1], out);
+		return true;
+	}
+	CHECK_FOR_INTERRUPTS();
+	for (uint64 k = 0; k < UINT64CONST(1) << height; k++)
+	{
+		uint64		leaf = (index << height) + k;
+
+		if (leaf == 0)
+			pgcredit_merkle_leaf(list->header, sizeof(list->header), leaves[k]);
+		else
+			pgcredit_merkle_leaf(list->bytes.data + list->elements[leaf - 1].at, list->elements[leaf - 1].len, leaves[k]);
+	}
+	pgcredit_merkle_fold(leaves, height, out);
+	return true;
+}
+
+/*
  * Bring the elements into their order; root is then that of the list.
  */
 static void
 sort_and_hash(PgcreditList *list, PgcreditMerkleHash root)
 {
-	Size		n = (Size) list->n + 1;
-	PgcreditMerkleHash *hashes = palloc_extended(n * sizeof(PgcreditMerkleHash), MCXT_ALLOC_HUGE);
-
-	qsort(list->elements, list->n, sizeof(Element), by_key);
-	pgcredit_merkle_leaf(list->header, sizeof(list->header), hashes[0]);
-	for (int k = 0; k < list->n; k++)
-		pgcredit_merkle_leaf(list->bytes.data + list->elements[k].at, list->elements[k].len, hashes[k + 1]);
-	if (!pgcredit_merkle_root(n, pgcredit_list_fold, hashes, root))
+	qsort_arg(list->elements, list->n, sizeof(Element), by_key, list);
+	if (!pgcredit_merkle_root((uint64) list->n + 1, hash_subtree, list, root))
 		elog(ERROR, "could not compute the root of a list");
-	pfree(hashes);
 }
 
 /*
@@ -207,7 +249,10 @@ pgcredit_list_store(PgcreditList *list)
 		{
 			Assert(n < most);
 			memcpy(rows[n].list.data, root, UUID_LEN);
-			rows[n].first = element->key;
+			if (list->unknown)
+				unknown_key(&rows[n].first, list->bytes.data + element->at);
+			else
+				memcpy(rows[n].first.data, list->bytes.data + element->at, UUID_LEN);
 			initStringInfo(&elements[n++]);
 		}
 		appendBinaryStringInfo(&elements[n - 1], list->bytes.data + element->at, element->len);

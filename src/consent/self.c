@@ -470,7 +470,7 @@ put_explanation(FunctionCallInfo fcinfo, int64 subject_id, int argument)
 	ReturnSetInfo *rsinfo = (ReturnSetInfo *) fcinfo->resultinfo;
 	Oid			types[5] = {INT8OID, TEXTOID, TEXTOID, TEXTARRAYOID, TEXTOID};
 	Datum		values[5];
-	char		nulls[5] = "     ";
+	char		nulls[] = "     ";
 
 	values[0] = Int64GetDatum(subject_id);
 	for (int k = 1; k < 5; k++)

@@ -32,8 +32,8 @@ pgcredit_column_kind_name(PgcreditColumnKind kind)
  * How a column of the type is read for a characteristic of the data type;
  * false if it cannot be.
  */
-static bool
-column_kind(PgcreditDataType wanted, Oid type, PgcreditColumnKind *kind)
+bool
+pgcredit_column_kind(PgcreditDataType wanted, Oid type, PgcreditColumnKind *kind)
 {
 	static const struct
 	{
@@ -144,13 +144,62 @@ bind_cuts(PgcreditBinding *binding)
 	}
 }
 
+static int
+find_column(const PgcreditColumn *columns, int n, const char *name)
+{
+	int			column = 0;
+
+	while (column < n && (columns[column].name == NULL || strcmp(columns[column].name, name) != 0))
+		column++;
+	return column;
+}
+
 /*
- * Bind a card to columns by name.  Allocates in the current memory context;
- * the card must live as long.  Raises undefined_column (42703) or
- * datatype_mismatch (42804).
+ * The columns that expressions read; those of conditions only for grading.
+ */
+static void
+bind_fields(PgcreditBoundCard *bound, const PgcreditColumn *columns, int n, bool grading)
+{
+	const PgcreditCard *card = bound->card;
+	int			wanted = PGCREDIT_READ_BY_POINTS | (grading ? PGCREDIT_READ_BY_GRADE : 0);
+
+	bound->field_columns = palloc0(sizeof(int) * card->nfields);
+	bound->field_kinds = palloc0(sizeof(PgcreditColumnKind) * card->nfields);
+	for (int f = 0; f < card->nfields; f++)
+	{
+		const PgcreditExprField *field = &card->fields[f];
+		int			column = find_column(columns, n, field->name);
+
+		bound->field_columns[f] = -1;
+		if ((card->readers[f] & wanted) == 0)
+			continue;
+		if (column == n)
+			ereport(ERROR,
+					(errcode(ERRCODE_UNDEFINED_COLUMN),
+					 errmsg("row has no column \"%s\"", field->name),
+					 errdetail("%s of model \"%s\" version %d reads it.",
+							   card->readers[f] & PGCREDIT_READ_BY_POINTS ? "An expression" : "A cap or override",
+							   card->name, card->version)));
+		if (!pgcredit_column_kind((PgcreditDataType) field->type, columns[column].type, &bound->field_kinds[f]))
+			ereport(ERROR,
+					(errcode(ERRCODE_DATATYPE_MISMATCH),
+					 errmsg("column \"%s\" has type %s, but model \"%s\" version %d reads a %s",
+							field->name, format_type_be(columns[column].type), card->name, card->version,
+							data_type_names[field->type]),
+					 errhint("Cast the column in a view or subquery.")));
+		bound->field_columns[f] = column;
+		bound->ncolumns = Max(bound->ncolumns, column + 1);
+	}
+}
+
+/*
+ * Bind a card to columns by name; for grading also those that only caps and
+ * overrides read.  Allocates in the current memory context; the card must live
+ * as long.  Raises undefined_column (42703) or datatype_mismatch (42804).
  */
 PgcreditBoundCard *
-pgcredit_card_bind(const PgcreditCard *card, const PgcreditColumn *columns, int n)
+pgcredit_card_bind(const PgcreditCard *card, const PgcreditColumn *columns, int n,
+				   bool grading)
 {
 	PgcreditBoundCard *bound = palloc0(sizeof(PgcreditBoundCard));
 
@@ -162,11 +211,8 @@ pgcredit_card_bind(const PgcreditCard *card, const PgcreditColumn *columns, int 
 		const PgcreditCharacteristic *c = &card->characteristics[i];
 		PgcreditBinding *binding = &bound->bindings[i];
 		int64	   *points;
-		int			column = 0;
+		int			column = find_column(columns, n, c->field);
 
-		while (column < n && (columns[column].name == NULL ||
-							  strcmp(columns[column].name, c->field) != 0))
-			column++;
 		if (column == n)
 			ereport(ERROR,
 					(errcode(ERRCODE_UNDEFINED_COLUMN),
@@ -175,7 +221,7 @@ pgcredit_card_bind(const PgcreditCard *card, const PgcreditColumn *columns, int 
 							   c->name, card->name, card->version)));
 		binding->characteristic = c;
 		binding->column = column;
-		if (!column_kind(c->type, columns[column].type, &binding->kind))
+		if (!pgcredit_column_kind(c->type, columns[column].type, &binding->kind))
 			ereport(ERROR,
 					(errcode(ERRCODE_DATATYPE_MISMATCH),
 					 errmsg("column \"%s\" has type %s, but characteristic \"%s\" reads a %s",
@@ -193,6 +239,7 @@ pgcredit_card_bind(const PgcreditCard *card, const PgcreditColumn *columns, int 
 		binding->points = points;
 		bound->ncolumns = Max(bound->ncolumns, column + 1);
 	}
+	bind_fields(bound, columns, n, grading);
 	return bound;
 }
 

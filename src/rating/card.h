@@ -15,6 +15,7 @@
 #include "core/core.h"
 #include "crypto/crypto.h"
 #include "rating/card_kernel.h"
+#include "rating/expression_kernel.h"
 
 /*
  * Limits that keep a score below 10^9 with 6 decimals: 15 significant digits,
@@ -53,10 +54,19 @@ typedef struct PgcreditBound
 	bool		exact;			/* the bound is that integer */
 } PgcreditBound;
 
+/* A text and its program; the program is made when the whole card is read. */
+typedef struct PgcreditExpression
+{
+	char	   *text;
+	PgcreditExprProgram program;
+} PgcreditExpression;
+
 typedef struct PgcreditAttribute
 {
 	PgcreditAttributeKind kind;
-	int64		points;			/* millionths */
+	int64		points;			/* millionths; of an expression its default */
+	PgcreditExpression *expression; /* NULL where the points are a number */
+	bool		has_default;
 	int			reason;			/* index into the card's reasons, or -1 */
 	char	   *label;			/* such as "[18, 30)" or "{own, free}" */
 } PgcreditAttribute;
@@ -96,6 +106,37 @@ typedef struct PgcreditBand
 	double		high;			/* infinity if open; exclusive */
 } PgcreditBand;
 
+/* What happens to a condition that cannot be decided. */
+typedef enum PgcreditUnknown
+{
+	PGCREDIT_UNKNOWN_REFUSE,
+	PGCREDIT_UNKNOWN_APPLY,
+	PGCREDIT_UNKNOWN_SKIP
+} PgcreditUnknown;
+
+/* A cap or an override. */
+typedef struct PgcreditGradeRule
+{
+	bool		cap;
+	int			ordinal;		/* among those of its kind, from 1 */
+	PgcreditExpression when;
+	PgcreditUnknown unknown;
+	char	   *grade;
+	int			band;			/* -1 for a grade outside of the order */
+} PgcreditGradeRule;
+
+/* What a row gets: the score's own grade, the one that counts, and why. */
+typedef struct PgcreditGraded
+{
+	const char *own;			/* NULL if the card has no grades */
+	const char *grade;
+	const PgcreditGradeRule *rule;	/* that decided, NULL if none did */
+} PgcreditGraded;
+
+/* What reads a column beside characteristics. */
+#define PGCREDIT_READ_BY_POINTS	1
+#define PGCREDIT_READ_BY_GRADE	2
+
 typedef struct PgcreditCard
 {
 	int64		model_id;		/* 0 for a definition that is only checked */
@@ -111,6 +152,16 @@ typedef struct PgcreditCard
 	PgcreditReason *reasons;
 	int			nbands;
 	PgcreditBand *bands;		/* ascending */
+	int			noutside;
+	char	  **outside;		/* grades outside of the order */
+	int			nrules;
+	PgcreditGradeRule *rules;	/* overrides in order, then caps */
+	PgcreditRounding rounding;
+	bool		expressions;	/* some attribute has one */
+	int			nfields;
+	PgcreditExprField *fields;	/* columns that expressions may read */
+	bool	   *ambiguous;		/* read with two data types */
+	int		   *readers;		/* PGCREDIT_READ_BY_... */
 	int64		least;			/* lowest and highest score it can give */
 	int64		most;
 } PgcreditCard;
@@ -158,7 +209,17 @@ typedef struct PgcreditBoundCard
 	int			ncolumns;		/* columns up to the last one used */
 	int			n;
 	PgcreditBinding *bindings;
+	int		   *field_columns;	/* of the card's fields, -1 if not bound */
+	PgcreditColumnKind *field_kinds;
 } PgcreditBoundCard;
+
+/* A row's values: a function's arguments, or if that is NULL a deformed row. */
+typedef struct PgcreditValues
+{
+	const NullableDatum *args;
+	const Datum *values;
+	const bool *isnull;
+} PgcreditValues;
 
 /* A column offered to a card. */
 typedef struct PgcreditColumn
@@ -175,7 +236,31 @@ extern void pgcredit_characteristic_build(PgcreditCharacteristic *c,
 										  const char *where, JsonbContainer *list);
 extern void pgcredit_card_finish(PgcreditCard *card);
 
+/* expression.c */
+extern PgcreditExpression *pgcredit_expression_read(JsonbContainer *object, const char *key,
+													const char *where);
+extern void pgcredit_expression_compile(PgcreditCard *card, PgcreditExpression *expression,
+										PgcreditExprType wanted, int reader, const char *where);
+extern PgcreditExprValue pgcredit_expression_run(const PgcreditBoundCard *bound,
+												 const PgcreditExprProgram *program,
+												 const PgcreditValues *row);
+extern const char *pgcredit_expression_reason(const PgcreditBoundCard *bound,
+											  const PgcreditExprProgram *program,
+											  const PgcreditValues *row,
+											  PgcreditExprState state);
+extern int64 pgcredit_expression_points(const PgcreditBoundCard *bound,
+										const PgcreditCharacteristic *c, int attribute,
+										const PgcreditValues *row);
+
+/* grade_rule.c */
+extern void pgcredit_conventions_parse(PgcreditCard *card, JsonbContainer *root);
+extern void pgcredit_grade_rules_parse(PgcreditCard *card, JsonbContainer *root);
+extern PgcreditGraded pgcredit_row_grade(const PgcreditBoundCard *bound,
+										 const PgcreditValues *row, double score);
+
 /* json.c */
+extern int	pgcredit_json_one_of(const char *text, const char *const *allowed,
+								 const char *key, const char *where);
 extern JsonbValue *pgcredit_json_key(JsonbContainer *object, const char *key,
 									 const char *where, JsonbValue *value);
 extern char *pgcredit_json_text(JsonbContainer *object, const char *key,
@@ -200,12 +285,15 @@ extern const PgcreditCard *pgcredit_card_find(const char *model, int len,
 
 /* bind.c */
 extern PgcreditBoundCard *pgcredit_card_bind(const PgcreditCard *card,
-											 const PgcreditColumn *columns, int n);
+											 const PgcreditColumn *columns, int n,
+											 bool grading);
 extern int	pgcredit_match_numeric(const PgcreditBinding *binding, Datum value);
 extern void pgcredit_no_attribute(const PgcreditCard *card,
 								  const PgcreditBinding *binding,
 								  Datum value, bool isnull);
 extern char *pgcredit_value_text(PgcreditColumnKind kind, Datum value);
+extern bool pgcredit_column_kind(PgcreditDataType wanted, Oid type,
+								 PgcreditColumnKind *kind);
 extern const char *pgcredit_column_kind_name(PgcreditColumnKind kind);
 extern const char *pgcredit_card_grade(const PgcreditCard *card, double score);
 

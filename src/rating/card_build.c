@@ -13,7 +13,8 @@
 #include "rating/card.h"
 
 static const char *const attribute_keys[] = {
-	"kind", "low", "high", "closure", "values", "points", "reason_code", NULL
+	"kind", "low", "high", "closure", "values", "points", "expression", "default",
+	"reason_code", NULL
 };
 static const char *const kind_names[] = {"interval", "set", "missing", "other", NULL};
 static const char *const closures[] = {
@@ -342,6 +343,29 @@ note_gaps(PgcreditCharacteristic *c)
 	}
 }
 
+/*
+ * Points are a number or an expression, which may have a default.
+ */
+static void
+read_points(PgcreditAttribute *attribute, JsonbContainer *object, const char *where)
+{
+	bool		fixed = pgcredit_json_points(object, "points", where, &attribute->points);
+	JsonbValue	buffer;
+
+	if (pgcredit_json_key(object, "expression", where, &buffer) == NULL)
+	{
+		if (!fixed)
+			pgcredit_invalid(errmsg("%s has no \"points\"", where));
+		if (pgcredit_json_key(object, "default", where, &buffer) != NULL)
+			pgcredit_invalid(errmsg("%s has a \"default\", but no expression", where));
+		return;
+	}
+	if (fixed)
+		pgcredit_invalid(errmsg("%s has both points and an expression", where));
+	attribute->expression = pgcredit_expression_read(object, "expression", where);
+	attribute->has_default = pgcredit_json_points(object, "default", where, &attribute->points);
+}
+
 static void
 read_attribute(AttributeReader *g, int a, JsonbContainer *object)
 {
@@ -359,8 +383,7 @@ read_attribute(AttributeReader *g, int a, JsonbContainer *object)
 		pgcredit_invalid(errmsg("\"kind\" of %s has an unknown value: \"%s\"", g->where, kind),
 						 errhint("Kinds are interval, set, missing and other."));
 	attribute->kind = (PgcreditAttributeKind) which;
-	if (!pgcredit_json_points(object, "points", g->where, &attribute->points))
-		pgcredit_invalid(errmsg("%s has no \"points\"", g->where));
+	read_points(attribute, object, g->where);
 	if (which != PGCREDIT_INTERVAL &&
 		(pgcredit_json_key(object, "low", g->where, &buffer) != NULL ||
 		 pgcredit_json_key(object, "high", g->where, &buffer) != NULL ||
@@ -381,6 +404,8 @@ read_attribute(AttributeReader *g, int a, JsonbContainer *object)
 		c->missing = a;
 	else
 		pgcredit_invalid(errmsg("%s is a second \"missing\" and can never match", g->where));
+	if (attribute->expression != NULL)
+		attribute->label = psprintf("%s: %s", attribute->label, attribute->expression->text);
 }
 
 /*
@@ -444,13 +469,15 @@ pgcredit_card_finish(PgcreditCard *card)
 	for (int i = 0; i < card->ncharacteristics; i++)
 	{
 		PgcreditCharacteristic *c = &card->characteristics[i];
-		int64		least = c->attributes[0].points;
-		int64		most = least;
+		int64		least = PGCREDIT_MAX_POINTS;
+		int64		most = -PGCREDIT_MAX_POINTS;
 
-		for (int a = 1; a < c->nattributes; a++)
+		for (int a = 0; a < c->nattributes; a++)
 		{
-			least = Min(least, c->attributes[a].points);
-			most = Max(most, c->attributes[a].points);
+			bool		computed = c->attributes[a].expression != NULL;
+
+			least = Min(least, computed ? -PGCREDIT_MAX_POINTS : c->attributes[a].points);
+			most = Max(most, computed ? PGCREDIT_MAX_POINTS : c->attributes[a].points);
 		}
 		card->least += least;
 		card->most += most;

@@ -16,12 +16,15 @@
 static const char *const card_keys[] = {
 	"name", "title_zh", "title_en", "initial_score", "use_reason_codes",
 	"reason_code_algorithm", "baseline_method", "baseline_score",
-	"characteristics", "reasons", "grades", "valid_months", "review_months", NULL
+	"characteristics", "reasons", "grades", "valid_months", "review_months",
+	"fields", "outside_grades", "overrides", "caps", "conventions", NULL
 };
 static const char *const characteristic_keys[] = {
 	"name", "field", "data_type", "baseline_score", "reason_code",
 	"title_zh", "title_en", "attributes", NULL
 };
+static const char *const field_keys[] = {"name", "data_type", NULL};
+static const char *const data_types[] = {"number", "text", "boolean", "date", NULL};
 static const char *const reason_keys[] = {"code", "text_zh", "text_en", NULL};
 static const char *const grade_keys[] = {
 	"grade", "low", "high", "title_zh", "title_en", NULL
@@ -30,19 +33,6 @@ static const char *const grade_keys[] = {
 static const char *const baseline_methods[] = {
 	"max", "min", "mean", "neutral", "other", NULL
 };
-
-static int
-one_of(const char *text, const char *const *allowed, const char *key,
-	   const char *where)
-{
-	for (int i = 0; allowed[i] != NULL; i++)
-	{
-		if (strcmp(text, allowed[i]) == 0)
-			return i;
-	}
-	pgcredit_invalid(errmsg("\"%s\" of %s has an unknown value: \"%s\"", key, where, text));
-	return -1;					/* keep compiler quiet */
-}
 
 static void
 check_text(JsonbContainer *object, const char *key, const char *where)
@@ -167,7 +157,6 @@ static void
 parse_characteristic(PgcreditCard *card, int i, JsonbContainer *object,
 					 bool has_baseline, int64 baseline)
 {
-	static const char *const types[] = {"number", "text", "boolean", "date", NULL};
 	PgcreditCharacteristic *c = &card->characteristics[i];
 	char	   *where = psprintf("characteristic %d", i + 1);
 	JsonbContainer *list;
@@ -188,8 +177,8 @@ parse_characteristic(PgcreditCard *card, int i, JsonbContainer *object,
 		pgcredit_invalid(errmsg("\"field\" of %s is too long for a column name", where));
 	check_text(object, "title_zh", where);
 	check_text(object, "title_en", where);
-	c->type = (PgcreditDataType) one_of(pgcredit_json_text(object, "data_type", where, true),
-										types, "data_type", where);
+	c->type = (PgcreditDataType) pgcredit_json_one_of(pgcredit_json_text(object, "data_type", where, true),
+										data_types, "data_type", where);
 	if (!pgcredit_json_points(object, "baseline_score", where, &c->baseline))
 	{
 		c->baseline = baseline;
@@ -209,6 +198,80 @@ parse_characteristic(PgcreditCard *card, int i, JsonbContainer *object,
 		if (card->use_reasons && c->attributes[a].reason < 0)
 			pgcredit_invalid(errmsg("%s has no reason code", at),
 							 errhint("Give \"reason_code\" to the attribute or the characteristic, or set \"use_reason_codes\" to false."));
+	}
+}
+
+static void
+add_field(PgcreditCard *card, const char *name, PgcreditDataType type)
+{
+	for (int f = 0; f < card->nfields; f++)
+	{
+		if (strcmp(card->fields[f].name, name) == 0)
+		{
+			if (card->fields[f].type != (PgcreditExprType) type)
+				card->ambiguous[f] = true;
+			return;
+		}
+	}
+	card->fields[card->nfields].name = name;
+	card->fields[card->nfields++].type = (PgcreditExprType) type;
+}
+
+/*
+ * The columns that expressions may read: those of characteristics, and those
+ * named in "fields", of which each must be needed.
+ */
+static void
+parse_expressions(PgcreditCard *card, JsonbContainer *root)
+{
+	JsonbContainer *list = pgcredit_json_array(root, "fields", "the model", false);
+	int			n = list == NULL ? 0 : (int) JsonContainerSize(list);
+	int			room = card->ncharacteristics + n;
+	int			declared;
+
+	if (n > PGCREDIT_MAX_CHARACTERISTICS)
+		pgcredit_invalid(errmsg("the model has more than %d fields", PGCREDIT_MAX_CHARACTERISTICS));
+	card->fields = palloc0(sizeof(PgcreditExprField) * room);
+	card->ambiguous = palloc0(sizeof(bool) * room);
+	card->readers = palloc0(sizeof(int) * room);
+	for (int i = 0; i < card->ncharacteristics; i++)
+		add_field(card, card->characteristics[i].field, card->characteristics[i].type);
+	declared = card->nfields;
+	for (int i = 0; i < n; i++)
+	{
+		char	   *where = psprintf("field %d", i + 1);
+		JsonbContainer *object = pgcredit_json_element(list, i, where);
+		char	   *name;
+
+		pgcredit_json_only(object, where, field_keys);
+		name = pgcredit_json_text(object, "name", where, true);
+		if (strlen(name) >= NAMEDATALEN)
+			pgcredit_invalid(errmsg("\"name\" of %s is too long for a column name", where));
+		add_field(card, name, (PgcreditDataType)
+				  pgcredit_json_one_of(pgcredit_json_text(object, "data_type", where, true),
+									   data_types, "data_type", where));
+		if (card->nfields != declared + i + 1)
+			pgcredit_invalid(errmsg("field \"%s\" is given twice", name),
+							 errdetail("Columns that characteristics read are not named in \"fields\"."));
+	}
+	for (int i = 0; i < card->ncharacteristics; i++)
+	{
+		PgcreditCharacteristic *c = &card->characteristics[i];
+
+		for (int a = 0; a < c->nattributes; a++)
+		{
+			if (c->attributes[a].expression == NULL)
+				continue;
+			card->expressions = true;
+			pgcredit_expression_compile(card, c->attributes[a].expression, PGCREDIT_EXPR_NUMBER, PGCREDIT_READ_BY_POINTS,
+										psprintf("attribute %d of characteristic \"%s\"", a + 1, c->name));
+		}
+	}
+	pgcredit_grade_rules_parse(card, root);
+	for (int f = declared; f < card->nfields; f++)
+	{
+		if (card->readers[f] == 0)
+			pgcredit_invalid(errmsg("field \"%s\" is read by no expression", card->fields[f].name));
 	}
 }
 
@@ -243,10 +306,10 @@ pgcredit_card_parse(Jsonb *definition)
 	card->use_reasons = pgcredit_json_bool(root, "use_reason_codes", where, true);
 	text = pgcredit_json_text(root, "reason_code_algorithm", where, false);
 	card->points_above = text != NULL &&
-		one_of(text, algorithms, "reason_code_algorithm", where) == 1;
+		pgcredit_json_one_of(text, algorithms, "reason_code_algorithm", where) == 1;
 	text = pgcredit_json_text(root, "baseline_method", where, false);
 	if (text != NULL)
-		one_of(text, baseline_methods, "baseline_method", where);
+		pgcredit_json_one_of(text, baseline_methods, "baseline_method", where);
 	has_baseline = pgcredit_json_points(root, "baseline_score", where, &baseline);
 	parse_reasons(card, pgcredit_json_array(root, "reasons", where, false));
 	parse_bands(card, pgcredit_json_array(root, "grades", where, false));
@@ -261,6 +324,8 @@ pgcredit_card_parse(Jsonb *definition)
 		parse_characteristic(card, i,
 							 pgcredit_json_element(list, i, psprintf("characteristic %d", i + 1)),
 							 has_baseline, baseline);
+	pgcredit_conventions_parse(card, root);
+	parse_expressions(card, root);
 	pgcredit_card_finish(card);
 	return card;
 }

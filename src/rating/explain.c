@@ -18,7 +18,8 @@
 
 PG_FUNCTION_INFO_V1(pgcredit_explain);
 PG_FUNCTION_INFO_V1(pgcredit_evaluate);
-PG_FUNCTION_INFO_V1(pgcredit_score_inputs);
+PG_FUNCTION_INFO_V1(pgcredit_grade_row);
+PG_FUNCTION_INFO_V1(pgcredit_grade_inputs);
 PG_FUNCTION_INFO_V1(pgcredit_explain_inputs);
 
 #define EXPLAIN_COLUMNS 11
@@ -27,6 +28,7 @@ PG_FUNCTION_INFO_V1(pgcredit_explain_inputs);
 typedef struct Explanation
 {
 	int		   *attributes;		/* per characteristic */
+	int64	   *points;			/* per characteristic, in millionths */
 	int64	   *differences;	/* millionths, in the reason algorithm's sense */
 	int		   *codes;			/* reason, -1 for none */
 	int64		sum;			/* the score in millionths */
@@ -44,16 +46,18 @@ micro_numeric(int64 micro)
 }
 
 /*
- * Evaluate keeping every step.  Raises PC403 as scoring does.
+ * Evaluate keeping every step.  Raises PC403 and PC408 as scoring does.
  */
 static Explanation *
 explain_row(const PgcreditRow *row)
 {
 	const PgcreditCard *card = row->card;
 	Explanation *e = palloc0(sizeof(Explanation));
+	PgcreditValues given = {NULL, row->values, row->isnull};
 	int			n = card->ncharacteristics;
 
 	e->attributes = palloc0(sizeof(int) * n);
+	e->points = palloc0(sizeof(int64) * n);
 	e->differences = palloc0(sizeof(int64) * n);
 	e->codes = palloc0(sizeof(int) * n);
 	e->ranked = palloc0(sizeof(int) * Max(card->nreasons, 1));
@@ -71,9 +75,10 @@ explain_row(const PgcreditRow *row)
 		if (a < 0)
 			pgcredit_no_attribute(card, binding, value, isnull);
 		e->attributes[i] = a;
-		e->sum += c->attributes[a].points;
-		e->differences[i] = card->points_above ? c->attributes[a].points - c->baseline :
-			c->baseline - c->attributes[a].points;
+		e->points[i] = c->attributes[a].expression == NULL ? c->attributes[a].points :
+			pgcredit_expression_points(row->bound, c, a, &given);
+		e->sum += e->points[i];
+		e->differences[i] = card->points_above ? e->points[i] - c->baseline : c->baseline - e->points[i];
 		e->codes[i] = card->use_reasons ? c->attributes[a].reason : -1;
 	}
 	e->nranked = pgcredit_rank_reasons(e->codes, e->differences, n, card->nreasons,
@@ -90,15 +95,50 @@ set_text(Datum *values, bool *nulls, int column, const char *text)
 	values[column] = text == NULL ? (Datum) 0 : CStringGetTextDatum(text);
 }
 
+/* "cap 2", as credit.rating.grade_rule has it. */
+static char *
+rule_name(const PgcreditGradeRule *rule)
+{
+	return psprintf("%s %d", rule->cap ? "cap" : "override", rule->ordinal);
+}
+
+static PgcreditGraded
+grade_row(const PgcreditRow *row, int64 sum)
+{
+	PgcreditValues given = {NULL, row->values, row->isnull};
+
+	return pgcredit_row_grade(row->bound, &given, pgcredit_score_real(sum));
+}
+
 /*
- * A row for the initial score and one per characteristic; points add up to the
- * score.
+ * The row for a cap or override that decided the grade: behind the others, with
+ * the rule's name, what became of which grade, and the condition; no points.
+ */
+static void
+put_rule(ReturnSetInfo *result, const PgcreditRow *row, const PgcreditGraded *graded)
+{
+	Datum		values[EXPLAIN_COLUMNS];
+	bool		nulls[EXPLAIN_COLUMNS];
+
+	memset(nulls, true, sizeof(nulls));
+	values[0] = Int32GetDatum(row->card->ncharacteristics + 1);
+	nulls[0] = false;
+	set_text(values, nulls, 1, rule_name(graded->rule));
+	set_text(values, nulls, 2, psprintf("%s -> %s", graded->own, graded->grade));
+	set_text(values, nulls, 3, graded->rule->when.text);
+	tuplestore_putvalues(result->setResult, result->setDesc, values, nulls);
+}
+
+/*
+ * A row for the initial score, one per characteristic, and one for what changed
+ * the grade, if anything did; points add up to the score.
  */
 static void
 put_explanation(ReturnSetInfo *result, const PgcreditRow *row)
 {
 	const PgcreditCard *card = row->card;
 	Explanation *e = explain_row(row);
+	PgcreditGraded graded = grade_row(row, e->sum);
 	Datum		values[EXPLAIN_COLUMNS];
 	bool		nulls[EXPLAIN_COLUMNS];
 
@@ -123,7 +163,7 @@ put_explanation(ReturnSetInfo *result, const PgcreditRow *row)
 		set_text(values, nulls, 2, row->isnull[binding->column] ? NULL :
 				 pgcredit_value_text(binding->kind, row->values[binding->column]));
 		set_text(values, nulls, 3, a->label);
-		values[4] = micro_numeric(a->points);
+		values[4] = micro_numeric(e->points[i]);
 		values[5] = micro_numeric(c->baseline);
 		values[6] = micro_numeric(e->differences[i]);
 		nulls[5] = nulls[6] = !card->use_reasons;
@@ -134,6 +174,8 @@ put_explanation(ReturnSetInfo *result, const PgcreditRow *row)
 		set_text(values, nulls, 10, code < 0 ? NULL : card->reasons[code].text_en);
 		tuplestore_putvalues(result->setResult, result->setDesc, values, nulls);
 	}
+	if (graded.rule != NULL)
+		put_rule(result, row, &graded);
 }
 
 /*
@@ -146,8 +188,22 @@ pgcredit_explain(PG_FUNCTION_ARGS)
 	InitMaterializedSRF(fcinfo, 0);
 	if (!PG_ARGISNULL(0) && !PG_ARGISNULL(1))
 		put_explanation((ReturnSetInfo *) fcinfo->resultinfo,
-						&pgcredit_site_row(fcinfo, 0, 1)->row);
+						&pgcredit_site_row(fcinfo, 0, 1, true)->row);
 	return (Datum) 0;
+}
+
+static void
+put_input(StringInfo out, const PgcreditRow *row, const char *name, PgcreditColumnKind kind, int column)
+{
+	if (out->len > 1)
+		appendStringInfoChar(out, ',');
+	escape_json(out, name);
+	appendStringInfo(out, ":{\"type\":\"%s\",\"value\":", pgcredit_column_kind_name(kind));
+	if (row->isnull[column])
+		appendStringInfoString(out, "null");
+	else
+		escape_json(out, pgcredit_value_text(kind, row->values[column]));
+	appendStringInfoChar(out, '}');
 }
 
 /*
@@ -158,29 +214,30 @@ pgcredit_explain(PG_FUNCTION_ARGS)
 static char *
 inputs_json(const PgcreditRow *row)
 {
+	const PgcreditCard *card = row->card;
+	const PgcreditBoundCard *bound = row->bound;
 	StringInfoData out;
-	int			n = row->bound->n;
 
 	initStringInfo(&out);
 	appendStringInfoChar(&out, '{');
-	for (int i = 0; i < n; i++)
+	for (int i = 0; i < bound->n; i++)
 	{
-		const PgcreditBinding *binding = &row->bound->bindings[i];
+		const PgcreditBinding *binding = &bound->bindings[i];
 		bool		seen = false;
 
 		for (int j = 0; j < i && !seen; j++)
-			seen = row->bound->bindings[j].column == binding->column;
-		if (seen)
-			continue;
-		if (i > 0)
-			appendStringInfoChar(&out, ',');
-		escape_json(&out, binding->characteristic->field);
-		appendStringInfo(&out, ":{\"type\":\"%s\",\"value\":", pgcredit_column_kind_name(binding->kind));
-		if (row->isnull[binding->column])
-			appendStringInfoString(&out, "null");
-		else
-			escape_json(&out, pgcredit_value_text(binding->kind, row->values[binding->column]));
-		appendStringInfoChar(&out, '}');
+			seen = bound->bindings[j].column == binding->column;
+		if (!seen)
+			put_input(&out, row, binding->characteristic->field, binding->kind, binding->column);
+	}
+	for (int f = 0; f < card->nfields; f++)
+	{
+		bool		seen = bound->field_columns[f] < 0;
+
+		for (int j = 0; j < bound->n && !seen; j++)
+			seen = bound->bindings[j].column == bound->field_columns[f];
+		if (!seen)
+			put_input(&out, row, card->fields[f].name, bound->field_kinds[f], bound->field_columns[f]);
 	}
 	appendStringInfoChar(&out, '}');
 	return out.data;
@@ -208,38 +265,49 @@ reasons_json(const PgcreditCard *card, const Explanation *e)
 }
 
 /*
+ * The row type of a call site's result, looked up once: it takes longer than
+ * the evaluation.
+ */
+static void
+remember_result(FunctionCallInfo fcinfo, PgcreditSite *site)
+{
+	MemoryContext caller;
+	TupleDesc	desc;
+
+	if (site->result != NULL)
+		return;
+	caller = MemoryContextSwitchTo(site->context);
+	if (get_call_result_type(fcinfo, NULL, &desc) != TYPEFUNC_COMPOSITE)
+		elog(ERROR, "return type must be a row type");
+	site->result = BlessTupleDesc(desc);
+	MemoryContextSwitchTo(caller);
+}
+
+/*
  * credit._evaluate(model text, "row" record): everything that a stored rating
- * keeps.  grade is NULL if the model has no grades.
+ * keeps.  Grades are NULL if the model has none.
  */
 Datum
 pgcredit_evaluate(PG_FUNCTION_ARGS)
 {
-	PgcreditSite *site = pgcredit_site_row(fcinfo, 0, 1);
+	PgcreditSite *site = pgcredit_site_row(fcinfo, 0, 1, true);
 	const PgcreditCard *card = site->row.card;
 	Explanation *e = explain_row(&site->row);
-	double		score = pgcredit_score_real(e->sum);
-	Datum		values[6];
-	bool		nulls[6] = {false};
+	PgcreditGraded graded = grade_row(&site->row, e->sum);
+	Datum		values[8];
+	bool		nulls[8] = {false};
 
-	/* looked up once: it takes longer than the evaluation */
-	if (site->result == NULL)
-	{
-		MemoryContext caller = MemoryContextSwitchTo(site->context);
-		TupleDesc	desc;
-
-		if (get_call_result_type(fcinfo, NULL, &desc) != TYPEFUNC_COMPOSITE)
-			elog(ERROR, "return type must be a row type");
-		site->result = BlessTupleDesc(desc);
-		MemoryContextSwitchTo(caller);
-	}
+	remember_result(fcinfo, site);
 	values[0] = Int64GetDatum(card->model_id);
 	values[1] = CStringGetTextDatum(card->status == 'p' ? "published" :
 									card->status == 'd' ? "draft" :
 									card->status == 's' ? "submitted" : "retired");
-	values[2] = Float8GetDatum(score);
-	set_text(values, nulls, 3, pgcredit_card_grade(card, score));
+	values[2] = Float8GetDatum(pgcredit_score_real(e->sum));
+	set_text(values, nulls, 3, graded.grade);
 	values[4] = CStringGetTextDatum(inputs_json(&site->row));
 	values[5] = CStringGetTextDatum(reasons_json(card, e));
+	set_text(values, nulls, 6, graded.own);
+	set_text(values, nulls, 7, graded.rule == NULL ? NULL : rule_name(graded.rule));
 	PG_RETURN_DATUM(HeapTupleGetDatum(heap_form_tuple(site->result, values, nulls)));
 }
 
@@ -318,7 +386,7 @@ read_input(JsonbContainer *object, const char *name, PgcreditColumn *column,
  * allocated in the current memory context.
  */
 static PgcreditRow
-inputs_row(const PgcreditCard *card, Jsonb *inputs)
+inputs_row(const PgcreditCard *card, Jsonb *inputs, bool grading)
 {
 	int			n;
 	int			i = 0;
@@ -354,23 +422,53 @@ inputs_row(const PgcreditCard *card, Jsonb *inputs)
 		}
 	}
 	row.card = card;
-	row.bound = pgcredit_card_bind(row.card, columns, n);
+	row.bound = pgcredit_card_bind(row.card, columns, n, grading);
 	row.values = values;
 	row.isnull = isnull;
 	return row;
 }
 
 /*
- * credit._score_inputs(model text, inputs jsonb) returns float8: score the
- * inputs that a rating kept.
+ * Score and grades as a row of score, score_grade, grade and rule.
+ */
+static Datum
+graded_result(FunctionCallInfo fcinfo, PgcreditSite *site, const PgcreditRow *row)
+{
+	int64		sum = pgcredit_row_score(row);
+	PgcreditGraded graded = grade_row(row, sum);
+	Datum		values[4];
+	bool		nulls[4] = {false};
+
+	remember_result(fcinfo, site);
+	values[0] = Float8GetDatum(pgcredit_score_real(sum));
+	set_text(values, nulls, 1, graded.own);
+	set_text(values, nulls, 2, graded.grade);
+	set_text(values, nulls, 3, graded.rule == NULL ? NULL : rule_name(graded.rule));
+	return HeapTupleGetDatum(heap_form_tuple(site->result, values, nulls));
+}
+
+/*
+ * credit.grade_row(model text, "row" record): score and grade a row.
  */
 Datum
-pgcredit_score_inputs(PG_FUNCTION_ARGS)
+pgcredit_grade_row(PG_FUNCTION_ARGS)
+{
+	PgcreditSite *site = pgcredit_site_row(fcinfo, 0, 1, true);
+
+	PG_RETURN_DATUM(graded_result(fcinfo, site, &site->row));
+}
+
+/*
+ * credit._grade_inputs(model text, inputs jsonb): score and grade the inputs
+ * that a rating kept.
+ */
+Datum
+pgcredit_grade_inputs(PG_FUNCTION_ARGS)
 {
 	PgcreditSite *site = pgcredit_site(fcinfo, 0);
-	PgcreditRow row = inputs_row(site->row.card, PG_GETARG_JSONB_P(1));
+	PgcreditRow row = inputs_row(site->row.card, PG_GETARG_JSONB_P(1), true);
 
-	PG_RETURN_FLOAT8(pgcredit_score_real(pgcredit_row_score(&row)));
+	PG_RETURN_DATUM(graded_result(fcinfo, site, &row));
 }
 
 /*
@@ -381,7 +479,7 @@ Datum
 pgcredit_explain_inputs(PG_FUNCTION_ARGS)
 {
 	PgcreditSite *site = pgcredit_site(fcinfo, 0);
-	PgcreditRow row = inputs_row(site->row.card, PG_GETARG_JSONB_P(1));
+	PgcreditRow row = inputs_row(site->row.card, PG_GETARG_JSONB_P(1), true);
 
 	InitMaterializedSRF(fcinfo, 0);
 	put_explanation((ReturnSetInfo *) fcinfo->resultinfo, &row);

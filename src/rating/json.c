@@ -155,3 +155,19 @@ pgcredit_json_only(JsonbContainer *object, const char *where,
 									pnstrdup(value.val.string.val, value.val.string.len)));
 	}
 }
+
+/*
+ * Place of a text in a NULL-ended list of those that a key may have.
+ */
+int
+pgcredit_json_one_of(const char *text, const char *const *allowed, const char *key,
+					 const char *where)
+{
+	for (int i = 0; allowed[i] != NULL; i++)
+	{
+		if (strcmp(text, allowed[i]) == 0)
+			return i;
+	}
+	pgcredit_invalid(errmsg("\"%s\" of %s has an unknown value: \"%s\"", key, where, text));
+	return -1;					/* keep compiler quiet */
+}

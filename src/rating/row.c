@@ -50,7 +50,7 @@ pgcredit_site(FunctionCallInfo fcinfo, int model_arg)
  * Bind the site to a row type: by name, dropped columns left out.
  */
 static void
-bind_row_type(PgcreditSite *site, Oid type, int32 typmod)
+bind_row_type(PgcreditSite *site, Oid type, int32 typmod, bool grading)
 {
 	TupleDesc	desc = lookup_rowtype_tupdesc_copy(type, typmod);
 	PgcreditColumn *columns = palloc0(sizeof(PgcreditColumn) * Max(desc->natts, 1));
@@ -64,7 +64,7 @@ bind_row_type(PgcreditSite *site, Oid type, int32 typmod)
 		columns[i].type = att->atttypid;
 	}
 	caller = MemoryContextSwitchTo(site->context);
-	site->row.bound = pgcredit_card_bind(site->row.card, columns, desc->natts);
+	site->row.bound = pgcredit_card_bind(site->row.card, columns, desc->natts, grading);
 	site->slot = MakeSingleTupleTableSlot(CreateTupleDescCopyConstr(desc), &TTSOpsHeapTuple);
 	MemoryContextSwitchTo(caller);
 	site->row.values = site->slot->tts_values;
@@ -83,10 +83,11 @@ bind_row_type(PgcreditSite *site, Oid type, int32 typmod)
 
 /*
  * The call site's state with the row in an argument that is not NULL taken
- * apart in site->row, up to the last column that the card reads.
+ * apart in site->row, up to the last column that the card reads; for grading,
+ * with those of caps and overrides.
  */
 PgcreditSite *
-pgcredit_site_row(FunctionCallInfo fcinfo, int model_arg, int row_arg)
+pgcredit_site_row(FunctionCallInfo fcinfo, int model_arg, int row_arg, bool grading)
 {
 	PgcreditSite *site = pgcredit_site(fcinfo, model_arg);
 	HeapTupleHeader header = PG_GETARG_HEAPTUPLEHEADER(row_arg);
@@ -103,7 +104,7 @@ pgcredit_site_row(FunctionCallInfo fcinfo, int model_arg, int row_arg)
 			site->generation = 0;
 			site = pgcredit_site(fcinfo, model_arg);
 		}
-		bind_row_type(site, type, typmod);
+		bind_row_type(site, type, typmod, grading);
 	}
 	site->tuple.t_len = HeapTupleHeaderGetDatumLength(header);
 	ItemPointerSetInvalid(&site->tuple.t_self);

@@ -39,7 +39,7 @@ typedef struct PgcreditSite
 
 extern PgcreditSite *pgcredit_site(FunctionCallInfo fcinfo, int model_arg);
 extern PgcreditSite *pgcredit_site_row(FunctionCallInfo fcinfo, int model_arg,
-									   int row_arg);
+									   int row_arg, bool grading);
 extern int64 pgcredit_row_score(const PgcreditRow *row);
 
 #endif							/* PGCREDIT_RATING_ROW_H */

@@ -24,11 +24,12 @@ PG_FUNCTION_INFO_V1(pgcredit_grade);
 /*
  * Exact sum over the card in millionths.  Values are either a function's
  * arguments (args) or a deformed row (values, isnull); each caller passes a
- * constant NULL for the other, so the choice costs nothing.
+ * constant NULL for the other, so the choice costs nothing, and a constant for
+ * whether attributes may have expressions, so that cards without pay nothing.
  */
 static pg_attribute_always_inline int64
 evaluate(const PgcreditBoundCard *bound, const NullableDatum *args,
-		 const Datum *values, const bool *isnull)
+		 const Datum *values, const bool *isnull, bool expressions)
 {
 	int64		sum = bound->card->initial;
 
@@ -42,15 +43,32 @@ evaluate(const PgcreditBoundCard *bound, const NullableDatum *args,
 
 		if (unlikely(attribute < 0))
 			pgcredit_no_attribute(bound->card, binding, value, missing);
-		sum += binding->points[attribute];
+		if (expressions && binding->characteristic->attributes[attribute].expression != NULL)
+		{
+			PgcreditValues row = {args, values, isnull};
+
+			sum += pgcredit_expression_points(bound, binding->characteristic, attribute, &row);
+		}
+		else
+			sum += binding->points[attribute];
 	}
 	return sum;
+}
+
+/* Kept out of line, so that the usual loop stays as small as it is. */
+static pg_noinline int64
+evaluate_expressions(const PgcreditBoundCard *bound, const NullableDatum *args,
+					 const Datum *values, const bool *isnull)
+{
+	return args != NULL ? evaluate(bound, args, NULL, NULL, true) : evaluate(bound, NULL, values, isnull, true);
 }
 
 int64
 pgcredit_row_score(const PgcreditRow *row)
 {
-	return evaluate(row->bound, NULL, row->values, row->isnull);
+	if (unlikely(row->card->expressions))
+		return evaluate_expressions(row->bound, NULL, row->values, row->isnull);
+	return evaluate(row->bound, NULL, row->values, row->isnull, false);
 }
 
 /*
@@ -65,7 +83,7 @@ pgcredit_score(PG_FUNCTION_ARGS)
 
 	if (PG_ARGISNULL(0) || PG_ARGISNULL(1))
 		PG_RETURN_NULL();
-	site = pgcredit_site_row(fcinfo, 0, 1);
+	site = pgcredit_site_row(fcinfo, 0, 1, false);
 	PG_RETURN_FLOAT8(pgcredit_score_real(pgcredit_row_score(&site->row)));
 }
 
@@ -99,7 +117,7 @@ bind_columns(FunctionCallInfo fcinfo, PgcreditSite *site)
 		columns[i].type = get_fn_expr_argtype(fcinfo->flinfo, i + 2);
 	}
 	caller = MemoryContextSwitchTo(site->context);
-	site->row.bound = pgcredit_card_bind(site->row.card, columns, n);
+	site->row.bound = pgcredit_card_bind(site->row.card, columns, n, false);
 	MemoryContextSwitchTo(caller);
 }
 
@@ -119,7 +137,9 @@ pgcredit_score_columns(PG_FUNCTION_ARGS)
 	site = pgcredit_site(fcinfo, 0);
 	if (site->row.bound == NULL)
 		bind_columns(fcinfo, site);
-	PG_RETURN_FLOAT8(pgcredit_score_real(evaluate(site->row.bound, fcinfo->args + 2, NULL, NULL)));
+	if (unlikely(site->row.card->expressions))
+		PG_RETURN_FLOAT8(pgcredit_score_real(evaluate_expressions(site->row.bound, fcinfo->args + 2, NULL, NULL)));
+	PG_RETURN_FLOAT8(pgcredit_score_real(evaluate(site->row.bound, fcinfo->args + 2, NULL, NULL, false)));
 }
 
 /*

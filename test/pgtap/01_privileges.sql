@@ -166,6 +166,7 @@ $$, E'\n') l WHERE trim(l) <> '';
 -- Scoring of rows that the caller has; _score_columns is what the planner makes of score.
 INSERT INTO expected SELECT trim(l), '.X..XX.' FROM string_to_table($$
     credit.explain(text,record)
+    credit.grade_row(text,record)
     credit.grade(text,double precision)
     credit.score(text,record)
     credit._score_columns(text,text[],"any")
@@ -176,6 +177,7 @@ INSERT INTO expected SELECT trim(l), '.X..XXX' FROM string_to_table($$
     credit.gini(double precision,boolean)
     credit.ks(double precision,boolean)
     credit.model_definition(text,integer)
+    credit.model_conventions(text)
     credit.model_pmml(text,integer)
     credit.psi(double precision[],double precision[],text)
     credit.psi(integer,boolean)
@@ -195,6 +197,8 @@ INSERT INTO expected SELECT trim(l), '.X...X.' FROM string_to_table($$
     credit._fit(regclass,name,name,text[],text[],integer)
     credit._fit_coefficients(double precision[],double precision[])
     credit._fit_options(jsonb,text[])
+    credit._bin_conventions(jsonb)
+    credit._round(numeric,integer,text)
     credit._fit_step(double precision[],double precision[])
     credit._fit_sums(boolean,double precision,double precision[],double precision[])
     credit._keep_fit(jsonb,text,text,jsonb,jsonb,jsonb,jsonb)
@@ -209,6 +213,7 @@ INSERT INTO expected SELECT trim(l), '.X..XXX' FROM string_to_table($$
     credit.calibration(regclass,name,name,integer)
     credit.csi(text,boolean)
     credit.csi(text,boolean,text)
+    credit.model_psi(text,regclass,name,name)
     credit.gains(regclass,name,name,integer)
     credit.hosmer_lemeshow(regclass,name,name,integer)
     credit._chi_square_tail(double precision,integer)
@@ -546,7 +551,10 @@ INSERT INTO expected SELECT trim(l), '.......' FROM string_to_table($$
     credit._restore_log()
     credit._retract(text,credit.region_code,daterange,text,text)
     credit._schema_fault(jsonb)
-    credit._score_inputs(text,jsonb)
+    credit._grade_inputs(text,jsonb)
+    credit._expression_text(text)
+    credit._expression_tree(text)
+    credit._keep_rules(bigint,jsonb)
     credit._score_support(internal)
     credit._seal_row(jsonb,bigint,bigint)
     credit._settings()
@@ -596,6 +604,10 @@ INSERT INTO expected SELECT trim(l), '.......' FROM string_to_table($$
     credit._pmml_predicate(jsonb,text,text)
     credit._pmml_refuse(jsonb,text)
     credit._pmml_value(jsonb,text,text)
+    credit._pmml_expression(jsonb,boolean)
+    credit._pmml_points(jsonb)
+    credit._pmml_extra_fields(jsonb,jsonb,jsonb,jsonb)
+    credit._pmml_apply(jsonb,text)
     credit._xml_at(text,text)
     credit._xml_own(jsonb)
     credit._xml_text(text)
@@ -779,6 +791,9 @@ INSERT INTO expected VALUES
     ('table credit.attribute',              '.r..rrr'),
     ('table credit.reason',                 '.r..rrr'),
     ('table credit.grade_band',             '.r..rrr'),
+    ('table credit.model_field',            '.r..rrr'),
+    ('table credit.outside_grade',          '.r..rrr'),
+    ('table credit.grade_rule',             '.r..rrr'),
     ('table credit.rating',                 '.r.....'),
     ('table credit.fit',                    '.r...rr'),
 -- Targets and figures are aggregates.

@@ -16,10 +16,10 @@ SELECT is((SELECT array_agg(DISTINCT a.grantee::regrole::text) FROM room r, acle
           'who may call score may call what the planner makes of it');
 SELECT is((SELECT array_agg(DISTINCT proparallel) FROM room WHERE proname IN ('score', '_score_columns', 'explain', 'grade', 'auc', 'ks', 'gini', 'psi')), '{s}'::"char"[], 'scoring and statistics are parallel safe');
 SELECT is_empty($$SELECT c.relname, a.grantee::regrole, a.privilege_type FROM pg_class c, aclexplode(c.relacl) a
-    WHERE c.oid IN ('credit.model'::regclass, 'credit.characteristic'::regclass, 'credit.attribute'::regclass, 'credit.reason'::regclass, 'credit.grade_band'::regclass, 'credit.rating'::regclass)
+    WHERE c.oid IN ('credit.model'::regclass, 'credit.characteristic'::regclass, 'credit.attribute'::regclass, 'credit.reason'::regclass, 'credit.grade_band'::regclass, 'credit.model_field'::regclass, 'credit.outside_grade'::regclass, 'credit.grade_rule'::regclass, 'credit.rating'::regclass)
       AND a.grantee <> c.relowner AND (a.privilege_type <> 'SELECT' OR a.grantee = 0)$$, 'nobody but the owner may write the tables');
 SELECT is((SELECT array_agg(a.grantee::regrole::text) FROM pg_class c, aclexplode(c.relacl) a WHERE c.oid = 'credit.rating'::regclass AND a.grantee <> c.relowner), '{credit_operator}', 'only an operator reads ratings');
-SELECT is_empty($$SELECT t FROM unnest('{model,characteristic,attribute,reason,grade_band,rating,model_model_id_seq,rating_rating_id_seq}'::text[]) t
+SELECT is_empty($$SELECT t FROM unnest('{model,characteristic,attribute,reason,grade_band,model_field,outside_grade,grade_rule,rating,model_model_id_seq,rating_rating_id_seq}'::text[]) t
     WHERE NOT EXISTS (SELECT 1 FROM pg_extension e WHERE e.extname = 'pgcredit' AND ('credit.' || t)::regclass = ANY (e.extconfig))$$, 'all of it is dumped');
 SELECT * FROM finish();
 ROLLBACK;

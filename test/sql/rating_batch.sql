@@ -138,6 +138,27 @@ SELECT credit.set_grade_terms('nothing', 'loan', '{"A": {"limit": 300, "rate": 0
 UPDATE credit.grade_terms SET credit_limit = 600000 WHERE grade = 'B';
 SELECT grade, credit_limit, annual_rate FROM credit.grade_terms ORDER BY grade;
 SELECT grade, credit_limit, annual_rate FROM credit.terms_of(2, 'tax', 'loan');
+-- caps, overrides and points by expression in a run: what credit.rate stores, and a row without a value is kept with its reason
+CREATE TABLE ruled_applicant AS SELECT g AS subject_id, CASE g WHEN 3 THEN 0 ELSE g * 1000 END AS tax, CASE g WHEN 4 THEN NULL ELSE g % 2 END AS court, g > 20 AS fresh FROM generate_series(1, 25) g;
+SELECT credit.create_model('{"name": "ruled", "use_reason_codes": false, "fields": [{"name": "court", "data_type": "number"}, {"name": "fresh", "data_type": "boolean"}],
+    "characteristics": [{"name": "tax", "data_type": "number", "attributes": [{"kind": "other", "expression": "10 * log10(tax)"}, {"kind": "missing", "points": 0}]}],
+    "grades": [{"grade": "A", "low": 35}, {"grade": "B", "high": 35}], "outside_grades": [{"grade": "N"}],
+    "overrides": [{"when": "fresh", "grade": "N"}], "caps": [{"when": "court > 0", "grade": "B"}]}');
+SELECT length(credit.publish_model('ruled'));
+CALL credit.rate_all('ruled', 'ruled_applicant', batch_size => 10);
+SELECT r.grade, r.score_grade, r.grade_rule, count(*) FROM credit.rating r JOIN credit.model m USING (model_id) WHERE m.name = 'ruled' GROUP BY 1, 2, 3 ORDER BY 1, 2, 3;
+SELECT subject_id, sqlstate, reason FROM credit.rating_failure f JOIN credit.rating_run USING (run_id) WHERE source LIKE '%ruled_applicant' ORDER BY subject_id;
+SELECT count(credit.rate('ruled', a.subject_id, a)) FROM ruled_applicant a WHERE subject_id IN (1, 2, 21);
+SELECT subject_id, count(*), count(DISTINCT to_jsonb(r) - '{rating_id,rated_at}'::text[]) AS different FROM credit.rating r JOIN credit.model m USING (model_id) WHERE m.name = 'ruled' AND subject_id IN (1, 2, 21) GROUP BY 1 ORDER BY 1;
+SELECT bool_and(p.equal) FROM credit.rating r JOIN credit.model m USING (model_id), credit.replay(r.subject_id, r.rating_id) p WHERE m.name = 'ruled';
+-- by indicators: what only a condition reads is computed too, and has its lineage
+SELECT credit.create_model(pg_temp.card('counted', 'tax') || '{"fields": [{"name": "deliveries", "data_type": "number"}], "caps": [{"when": "deliveries < 3", "grade": "C", "unknown": "apply"}]}');
+SELECT length(credit.publish_model('counted'));
+CALL credit.rate_all('counted', as_of => '2026-06-01');
+SELECT credit.register_indicator('deliveries', 'number', $$SELECT subject_id, count(*), array_agg(record_id) FROM credit.record_as_of WHERE subject_id = ANY ($1) GROUP BY subject_id$$);
+CALL credit.rate_all('counted', as_of => '2026-06-01');
+SELECT r.grade, r.score_grade, r.grade_rule, count(*) FROM credit.rating r JOIN credit.model m USING (model_id) WHERE m.name = 'counted' GROUP BY 1, 2, 3 ORDER BY 1, 2, 3;
+SELECT l.indicator, count(*) FROM credit.current_rating(11, 'counted') c, credit.rating_lineage(11, c.rating_id) l GROUP BY 1 ORDER BY 1;
 \c postgres
 DROP DATABASE rating_batch;
 DROP ROLE batch_operator;

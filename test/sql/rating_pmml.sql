@@ -139,7 +139,7 @@ SELECT n, string_agg(coalesce(x::text, 'missing') || ':' || credit.score('predic
 RESET client_min_messages;
 -- what cannot be represented is refused with its line, never dropped
 SELECT n, pg_temp.fails(format('SELECT credit.import_pmml(%L)', d)) FROM (VALUES
-    (1, pg_temp.sample(income => '<Attribute><True/><ComplexPartialScore><FieldRef field="income"/></ComplexPartialScore></Attribute>')),
+    (1, pg_temp.sample(income => '<Attribute><True/><ComplexPartialScore><NormContinuous field="income"/></ComplexPartialScore></Attribute>')),
     (2, pg_temp.sample(department => '<Attribute partialScore="1"><SimplePredicate field="age" operator="equal" value="1"/></Attribute>')),
     (3, pg_temp.sample(department => '<Attribute partialScore="1"><SimplePredicate field="department" operator="lessThan" value="a"/></Attribute>')),
     (4, pg_temp.sample(department => '<Attribute partialScore="1"><SimplePredicate field="department" operator="notEqual" value="a"/></Attribute>')),

@@ -73,8 +73,8 @@ UPDATE credit.rating r SET grade = 'B', reasons = '[]' FROM credit.subject s WHE
 SET LOCAL session_replication_role = origin;
 SELECT s.code, p.equal, p.inputs_intact, p.differences FROM credit.rating r JOIN credit.subject s USING (subject_id) JOIN input USING (subject_id), credit.replay(r.subject_id, r.rating_id) p WHERE s.code < 'rating-test-4' ORDER BY 1;
 SELECT pg_temp.fails(q) FROM (VALUES (1, 'SELECT credit.replay(-1, -1)'), (2, 'SELECT credit.rate(''rate'', NULL, i) FROM input i'), (3, 'SELECT credit.rate(NULL, 1, i) FROM input i'),
-    (4, 'SELECT credit.rate(''rate'', -1, i) FROM input i'), (5, 'SELECT credit.rate(''rate'', 1, ROW(1))'), (6, 'SELECT credit._score_inputs(''rate'', ''[]'')'), (7, 'SELECT credit._score_inputs(''rate'', ''{"f8": 1}'')'),
-    (8, 'SELECT credit._score_inputs(''rate'', ''{"f8": {"type": "float8", "value": 1}}'')'), (9, 'SELECT credit._score_inputs(''rate'', ''{"f8": {"type": "money", "value": "1"}}'')'), (10, 'SELECT credit._score_inputs(''rate'', ''{"f8": {"type": "float8", "value": "x"}}'')')) v(n, q) ORDER BY n;
+    (4, 'SELECT credit.rate(''rate'', -1, i) FROM input i'), (5, 'SELECT credit.rate(''rate'', 1, ROW(1))'), (6, 'SELECT credit._grade_inputs(''rate'', ''[]'')'), (7, 'SELECT credit._grade_inputs(''rate'', ''{"f8": 1}'')'),
+    (8, 'SELECT credit._grade_inputs(''rate'', ''{"f8": {"type": "float8", "value": 1}}'')'), (9, 'SELECT credit._grade_inputs(''rate'', ''{"f8": {"type": "money", "value": "1"}}'')'), (10, 'SELECT credit._grade_inputs(''rate'', ''{"f8": {"type": "float8", "value": "x"}}'')')) v(n, q) ORDER BY n;
 
 -- valid for so long, to be reviewed after so long; without periods neither
 SELECT credit.create_model(jsonb_build_object('valid_months', 24, 'review_months', 12) || pg_temp.card('dated', 'number', '[{"kind": "other", "points": 1}]'));
