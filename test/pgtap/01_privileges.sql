@@ -877,6 +877,7 @@ INSERT INTO expected VALUES
     ('type credit._stat_cell',              'XXXXXXX'),
     ('type credit._outcome',                'XXXXXXX'),
     ('type credit._judgement',              'XXXXXXX'),
+    ('type credit._driver',              'XXXXXXX'),
     ('schema credit',                       '.XXXXXXX');
 UPDATE expected SET marks = marks || left(marks, 1) WHERE length(marks) = 7;
 
