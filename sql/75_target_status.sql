@@ -7,7 +7,7 @@
 
 CREATE TYPE credit._case AS (
     target credit.target, region credit.region_code, as_of date, due date, start_date date,
-    first_end date, last_end date, final boolean);
+    first_end date, last_end date, final boolean, places credit.region_code[]);
 
 -- holds: the comparison is true of the figures; complete: it may be called met, no later figure is part of it;
 -- required: where the path stands at the figure's date.
@@ -102,7 +102,8 @@ DECLARE
     b credit._figure;
     o credit._outcome;
 BEGIN
-    pair := credit._latest(t.metric, c.region, t.segment, c.first_end, c.last_end, t.comparison_region, NULL, NULL, NULL);
+    pair := credit._latest(t.metric, c.region, t.segment, c.first_end, c.last_end, t.comparison_region, NULL, NULL, NULL,
+                           c.places);
     s := pair.s;
     IF s.num IS NULL THEN
         RETURN credit._short(s.lacking, s.lacking_zh);
@@ -125,7 +126,8 @@ BEGIN
     IF t.baseline IS NOT NULL THEN
         b := ROW(t.baseline, 1, daterange(t.baseline_date, t.baseline_date, '[]'), '[]', NULL, NULL)::credit._figure;
     ELSE
-        b := credit._figure_at(t.metric, c.region, t.segment, daterange(c.start_date - 1, c.start_date), t.comparison_region);
+        b := credit._figure_at(t.metric, c.region, t.segment, daterange(c.start_date - 1, c.start_date), t.comparison_region,
+                                0, c.places);
     END IF;
     IF b.num IS NULL THEN
         RETURN o;
@@ -163,7 +165,7 @@ BEGIN
                      'source', t.clause, 'derived', false)), NULL, NULL)::credit._figure;
     END IF;
     pair := credit._latest(t.metric, c.region, t.segment, c.first_end, c.last_end, t.comparison_region,
-                            nullif(t.base, 'zero'), c.start_date, given);
+                            nullif(t.base, 'zero'), c.start_date, given, c.places);
     s := pair.s;
     b := pair.b;
     IF s.num IS NOT NULL AND t.base = 'zero' THEN
@@ -223,7 +225,7 @@ BEGIN
         RETURN credit._short(format('the window starts on %s', to_char(c.start_date, 'YYYY-MM-DD')),
                              format('考核期自 %s 起', to_char(c.start_date, 'YYYY-MM-DD')));
     END IF;
-    f := credit._sum_from(t.metric, c.region, t.segment, daterange(c.start_date, c.last_end, '[]'));
+    f := credit._sum_from(t.metric, c.region, t.segment, daterange(c.start_date, c.last_end, '[]'), c.places);
     IF f.num IS NULL THEN
         RETURN credit._short(f.lacking, f.lacking_zh);
     END IF;
@@ -290,7 +292,7 @@ BEGIN
     LOOP
         next_day := (first_day + step)::date;
         EXIT WHEN next_day - 1 > c.last_end;
-        f := credit._figure_at(t.metric, c.region, t.segment, daterange(first_day, next_day));
+        f := credit._figure_at(t.metric, c.region, t.segment, daterange(first_day, next_day), NULL, 0, c.places);
         IF f.num IS NULL THEN
             gap := coalesce(gap, f.lacking);
             gap_zh := coalesce(gap_zh, f.lacking_zh);
@@ -337,7 +339,7 @@ BEGIN
                    jsonb_build_object('goal', m.goal, 'members', jsonb_object_agg(m.member, j.status)) AS used
               FROM credit.target_member m
               JOIN credit._effective(t.pack) e ON e.code = m.member AND e.tag <> 'composite'
-             CROSS JOIN LATERAL credit._judge(e, c.region, c.as_of) j
+             CROSS JOIN LATERAL credit._judge(e, c.region, c.as_of, c.places) j
              WHERE m.pack = t.pack AND m.code = t.code
              GROUP BY m.goal) g;
     o.den := 1;
@@ -358,7 +360,29 @@ CREATE TYPE credit._judgement AS (
     actual numeric, target numeric, gap numeric, required numeric, figures jsonb, due_date date, status text,
     why text, why_zh text);
 
-CREATE FUNCTION credit._judge(target credit.target, region credit.region_code, as_of date) RETURNS credit._judgement
+-- Which days a figure may end on, and what else judging needs to know.
+CREATE FUNCTION credit._case_of(t credit.target, region credit.region_code, as_of date, places credit.region_code[],
+                                done_once boolean DEFAULT false) RETURNS credit._case
+    LANGUAGE plpgsql STABLE SET search_path = pg_catalog, pg_temp AS $$
+DECLARE
+    c credit._case;
+BEGIN
+    c.target := t;
+    c.region := region;
+    c.as_of := as_of;
+    c.places := places;
+    c.due := coalesce(t.due_date, t.assumed_due);
+    c.start_date := coalesce(t.start_date, (SELECT p.start_date FROM credit.pack p WHERE p.pack_id = t.pack));
+    c.last_end := least(as_of, c.due);
+    c.final := coalesce(as_of >= c.due, false);
+    c.first_end := CASE WHEN done_once THEN c.start_date
+                        WHEN c.final THEN date_trunc('month', c.due)::date ELSE c.last_end - t.max_age_days END;
+    RETURN c;
+END
+$$;
+
+CREATE FUNCTION credit._judge(target credit.target, region credit.region_code, as_of date,
+                              places credit.region_code[] DEFAULT NULL) RETURNS credit._judgement
     LANGUAGE plpgsql STABLE SET search_path = pg_catalog, pg_temp AS $$
 DECLARE
     c credit._case;
@@ -372,15 +396,7 @@ BEGIN
         t.value := 1;
         done_once := true;
     END IF;
-    c.target := t;
-    c.region := region;
-    c.as_of := as_of;
-    c.due := coalesce(t.due_date, t.assumed_due);
-    c.start_date := coalesce(t.start_date, (SELECT p.start_date FROM credit.pack p WHERE p.pack_id = t.pack));
-    c.last_end := least(as_of, c.due);
-    c.final := coalesce(as_of >= c.due, false);
-    c.first_end := CASE WHEN done_once THEN c.start_date
-                        WHEN c.final THEN date_trunc('month', c.due)::date ELSE c.last_end - t.max_age_days END;
+    c := credit._case_of(t, region, as_of, places, done_once);
     IF t.tag = 'composite' THEN
         o := credit._judge_members(c);
     ELSIF t.form IN ('growth', 'cagr', 'reduction') OR (t.form = 'cumulative' AND t.rule IS NULL) THEN
@@ -445,11 +461,73 @@ BEGIN
 END
 $$;
 
+-- Least squares through the figures of the last four quarters, at the due date; NULL with less than three of them. A share stays a share.
+CREATE FUNCTION credit._projection(trend jsonb, due date, share boolean) RETURNS numeric
+    LANGUAGE sql IMMUTABLE SET search_path = pg_catalog, pg_temp
+    BEGIN ATOMIC
+        WITH point AS (
+            SELECT ((p.value ->> 'day')::date - date '2000-01-01')::numeric AS x, (p.value ->> 'actual')::numeric AS y
+              FROM jsonb_array_elements(trend) WITH ORDINALITY p(value, n)
+             WHERE p.n > jsonb_array_length(trend) - 4 AND p.value ->> 'actual' IS NOT NULL
+        ), sums AS (
+            SELECT count(*)::numeric AS n, sum(x) AS sx, sum(y) AS sy, sum(x * x) AS sxx, sum(x * y) AS sxy FROM point
+        ), ends AS (
+            SELECT (sy + (n * sxy - sx * sy) / (n * sxx - sx * sx) * (n * (due - date '2000-01-01') - sx)) / n AS y FROM sums WHERE n >= 3
+        )
+        SELECT trim_scale(round(CASE WHEN share THEN greatest(least(y, 1), 0) ELSE y END, 6)) FROM ends;
+    END;
+
+-- Where the target arrives at its due date: from the ends of the three quarters before and from the day itself. NULL for
+-- sums, composites and milestones, which no line goes through, and once the due date has come.
+CREATE FUNCTION credit._projected(t credit.target, j credit._judgement, region credit.region_code, as_of date,
+                                  places credit.region_code[]) RETURNS numeric
+    LANGUAGE plpgsql STABLE SET search_path = pg_catalog, pg_temp AS $$
+DECLARE
+    trend jsonb := '[]';
+    first_day date := (SELECT p.start_date FROM credit.pack p WHERE p.pack_id = t.pack);
+    this_quarter timestamp := date_trunc('quarter', as_of + 1);
+    day date;
+BEGIN
+    IF j.actual IS NULL OR j.due_date IS NULL OR j.due_date <= as_of OR t.rule IS NOT NULL OR t.tag IN ('composite', 'milestone') THEN
+        RETURN NULL;
+    END IF;
+    -- at the end of a quarter the day itself is one of the four
+    FOR k IN REVERSE 3 .. 1 LOOP
+        day := (this_quarter - make_interval(months => 3 * (CASE WHEN this_quarter = as_of + 1 THEN k ELSE k - 1 END)))::date - 1;
+        CONTINUE WHEN day < first_day;
+        trend := trend || jsonb_build_object('day', day, 'actual', (credit._judge(t, region, day, places)).actual);
+    END LOOP;
+    trend := trend || jsonb_build_object('day', as_of, 'actual', j.actual);
+    RETURN credit._projection(trend, j.due_date, t.form IN ('coverage', 'share'));
+END
+$$;
+
+CREATE FUNCTION credit._statuses(pack text, as_of date, region credit.region_code, projecting boolean)
+    RETURNS TABLE (code text, name_zh text, name_en text, metric text, form text, comparator text, actual numeric,
+                   target numeric, gap numeric, unit text, required numeric, figures jsonb, due_date date, status text,
+                   status_zh text, why text, why_zh text, responsible_unit text, projected numeric)
+    LANGUAGE plpgsql STABLE SET search_path = pg_catalog, pg_temp AS $$
+DECLARE
+    within credit.region_code[] := credit._places(region);
+BEGIN
+    RETURN QUERY
+        SELECT e.code, e.name_zh, e.name_en, e.metric, e.form, e.comparator, j.actual, j.target, j.gap, e.unit, j.required,
+               j.figures, j.due_date, j.status,
+               CASE j.status WHEN 'met' THEN '已完成' WHEN 'on_track' THEN '进度正常' WHEN 'behind' THEN '进度滞后'
+                             WHEN 'missed' THEN '未完成' ELSE '缺少数据' END,
+               j.why, j.why_zh, e.responsible_unit,
+               CASE WHEN projecting THEN credit._projected(e, j, region, _statuses.as_of, within) END
+          FROM credit._effective(pack) e
+         CROSS JOIN LATERAL credit._judge(e, region, _statuses.as_of, within) j
+         ORDER BY e.position;
+END
+$$;
+
 CREATE FUNCTION credit.target_status(pack text, as_of date DEFAULT (now() AT TIME ZONE 'Asia/Shanghai')::date,
                                      region credit.region_code DEFAULT NULL)
     RETURNS TABLE (code text, name_zh text, name_en text, metric text, form text, comparator text, actual numeric,
                    target numeric, gap numeric, unit text, required numeric, figures jsonb, due_date date, status text,
-                   status_zh text, why text, why_zh text, responsible_unit text)
+                   status_zh text, why text, why_zh text, responsible_unit text, projected numeric)
     LANGUAGE plpgsql STABLE SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
 DECLARE
     place credit.region_code := credit._pack_region(pack);
@@ -463,15 +541,7 @@ BEGIN
         END IF;
         place := region;
     END IF;
-    RETURN QUERY
-        SELECT e.code, e.name_zh, e.name_en, e.metric, e.form, e.comparator, j.actual, j.target, j.gap, e.unit, j.required,
-               j.figures, j.due_date, j.status,
-               CASE j.status WHEN 'met' THEN '已完成' WHEN 'on_track' THEN '进度正常' WHEN 'behind' THEN '进度滞后'
-                             WHEN 'missed' THEN '未完成' ELSE '缺少数据' END,
-               j.why, j.why_zh, e.responsible_unit
-          FROM credit._effective(pack) e
-         CROSS JOIN LATERAL credit._judge(e, place, target_status.as_of) j
-         ORDER BY e.position;
+    RETURN QUERY SELECT * FROM credit._statuses(pack, as_of, place, true);
 END
 $$;
 COMMENT ON FUNCTION credit.target_status(text, date, credit.region_code) IS

@@ -292,7 +292,7 @@ BEGIN
                     '_period_text', '_stored', '_next_piece', '_sum_from', '_place', '_months', '_base_period', '_growth',
                     '_figure_at', '_ratio', '_difference', '_periods', '_latest', '_power', 'compare_annual_rate',
                     'annual_rate', 'base_of_growth', '_pack_region', '_effective', '_compares', '_short', '_shown', '_on_path',
-                    '_judge_point', '_judge_change', '_judge_sum', '_judge_each', '_judge_members', '_judge', '_why',
+                    '_judge_point', '_judge_change', '_judge_sum', '_judge_each', '_judge_members', '_case_of', '_judge', '_why', '_projection', '_projected', '_statuses',
                     'target_status', '_target_problems', '_target_problem', '_unknown_keys', '_defined_target', 'check_pack',
                     '_members_problem', 'create_pack', 'drop_pack', 'set_target') LOOP
         EXECUTE pg_catalog.format('REVOKE ALL ON FUNCTION %s FROM PUBLIC', f);

@@ -102,9 +102,8 @@ CREATE FUNCTION credit._lacking_metrics(t credit.target, p_region credit.region_
                    coalesce((t).start_date, (SELECT p.start_date FROM credit.pack p WHERE p.pack_id = (t).pack)) AS start_date
         ), leaf AS (
             SELECT DISTINCT m.code, m.name_zh, m.name_en, u.segment,
-                   (SELECT max(upper(x.period)) - 1 FROM credit.observation x
-                     WHERE x.metric = u.code AND x.region = p_region AND x.segment = u.segment
-                       AND upper(x.period) - 1 <= least(as_of, d.due)) AS newest
+                   (SELECT max(upper(q)) - 1
+                      FROM credit._periods(u.code, p_region, u.segment, '-infinity', least(as_of, d.due)) q) AS newest
               FROM used u JOIN credit.metric m ON m.code = u.code CROSS JOIN day d WHERE m.operation IS NULL
         )
         SELECT coalesce(jsonb_agg(jsonb_strip_nulls(jsonb_build_object(
@@ -118,22 +117,6 @@ CREATE FUNCTION credit._lacking_metrics(t credit.target, p_region credit.region_
           FROM leaf l CROSS JOIN day d
          WHERE l.newest IS NULL
             OR l.newest < CASE WHEN d.due <= as_of THEN date_trunc('month', d.due)::date ELSE as_of - (t).max_age_days END;
-    END;
-
--- Least squares through the figures of the last four quarters, at the due date; NULL with less than three of them. A share stays a share.
-CREATE FUNCTION credit._projection(trend jsonb, due date, share boolean) RETURNS numeric
-    LANGUAGE sql IMMUTABLE SET search_path = pg_catalog, pg_temp
-    BEGIN ATOMIC
-        WITH point AS (
-            SELECT ((p.value ->> 'day')::date - date '2000-01-01')::numeric AS x, (p.value ->> 'actual')::numeric AS y
-              FROM jsonb_array_elements(trend) WITH ORDINALITY p(value, n)
-             WHERE p.n > jsonb_array_length(trend) - 4 AND p.value ->> 'actual' IS NOT NULL
-        ), sums AS (
-            SELECT count(*)::numeric AS n, sum(x) AS sx, sum(y) AS sy, sum(x * x) AS sxx, sum(x * y) AS sxy FROM point
-        ), ends AS (
-            SELECT (sy + (n * sxy - sx * sy) / (n * sxx - sx * sx) * (n * (due - date '2000-01-01') - sx)) / n AS y FROM sums WHERE n >= 3
-        )
-        SELECT trim_scale(round(CASE WHEN share THEN greatest(least(y, 1), 0) ELSE y END, 6)) FROM ends;
     END;
 
 -- What a bulletin would freeze now. The trend goes back eight quarters, as far as the pack does.
@@ -151,19 +134,18 @@ BEGIN
         SELECT jsonb_object_agg(s.code, coalesce(trends -> s.code, '[]') || jsonb_build_object(
                    'quarter', credit._quarter_name(quarter), 'day', quarter, 'actual', s.actual, 'required', s.required,
                    'status', s.status))
-          INTO trends FROM credit.target_status(pack, quarter, region) s;
+          INTO trends FROM credit._statuses(pack, quarter, region, false) s;
     END LOOP;
     RETURN QUERY
         SELECT NULL::bigint, place.region, e.position, credit._region_name(place.region), s.code, e.clause, s.name_zh, s.name_en,
                s.metric, s.form, s.comparator, s.target, s.unit, s.actual, s.gap, s.required,
-               CASE WHEN place.own AND s.due_date > as_of AND e.rule IS NULL AND e.tag NOT IN ('composite', 'milestone')
-                    THEN credit._projection(trends -> s.code, s.due_date, s.form IN ('coverage', 'share')) END,
+               s.projected,
                s.due_date, s.status, s.why, s.why_zh, s.responsible_unit,
                CASE WHEN place.own AND s.status = 'no_data' AND s.target IS NOT NULL
                     THEN credit._lacking_metrics(e, place.region, as_of) ELSE '[]' END,
                CASE WHEN place.own THEN coalesce(trends -> s.code, '[]') ELSE '[]' END, s.figures
           FROM credit._bulletin_regions(pack, region, as_of) place
-         CROSS JOIN LATERAL credit.target_status(pack, as_of, place.region) s
+         CROSS JOIN LATERAL credit._statuses(pack, as_of, place.region, place.own) s
           JOIN credit._effective(pack) e ON e.code = s.code;
 END
 $$;
@@ -408,7 +390,7 @@ COMMENT ON VIEW credit.bulletin_data IS 'all issues, one row for each region and
 REVOKE ALL ON credit.bulletin, credit.bulletin_figure, credit.bulletin_data FROM PUBLIC;
 GRANT SELECT ON credit.bulletin, credit.bulletin_figure, credit.bulletin_data TO credit_operator, credit_analyst;
 REVOKE ALL ON FUNCTION credit._quarter_end(text), credit._quarter_name(date), credit._region_name(credit.region_code),
-    credit._lacking_metrics(credit.target, credit.region_code, date), credit._projection(jsonb, date, boolean),
+    credit._lacking_metrics(credit.target, credit.region_code, date),
     credit._bulletin_figures(text, credit.region_code, date), credit._bulletin_regions(text, credit.region_code, date),
     credit._bulletin_digest(credit.bulletin, jsonb), credit._stored_figures(bigint),
     credit._freeze_bulletin(text, text, credit.region_code, text), credit._bulletin_region(text, text, credit.region_code),

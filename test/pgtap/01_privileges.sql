@@ -296,6 +296,9 @@ INSERT INTO expected SELECT trim(l), '.X...X.' FROM string_to_table($$
     credit.measure(text,credit.region_code,date,text,text,text,date,integer)
     credit.regions_within(credit.region_code)
     credit.target_status(text,date,credit.region_code)
+    credit.target_drivers(text,text,date,credit.region_code,text)
+    credit.figures_due(date)
+    credit._conflicts()
     credit._stat_access()
     credit._stat_consent()
     credit._stat_record()
@@ -382,6 +385,9 @@ INSERT INTO expected SELECT trim(l), '.X.....' FROM string_to_table($$
     credit.set_institution_status(text,text)
     credit.set_minimum_cell(integer)
     credit.set_path(text,text,jsonb,text)
+    credit.set_precedence(text,text,text)
+    credit.remind_figures(date)
+    credit.target_lineage(text,text,date,credit.region_code,integer)
     credit.set_subject_attribute(bigint,text,date,date,text)
     credit.set_target(text,text,jsonb,text)
     credit.stat_audit_reset()
@@ -482,6 +488,22 @@ INSERT INTO expected SELECT trim(l), '.......' FROM string_to_table($$
     credit._measure_partition(regclass,regclass,integer)
     credit._measure_query(credit.metric_source)
     credit._measure_source(credit.metric_source,date,date,credit.region_code[],integer,text,text)
+    credit._places(credit.region_code)
+    credit._ledger_source(text)
+    credit._ledger_months(credit.metric_source,date,date,credit.region_code[])
+    credit._measured(text,credit.region_code,text,daterange,credit.region_code[])
+    credit._prefers_reported(text)
+    credit._part(text,text,daterange,credit.region_code[],text,text)
+    credit._members_of(text[],text[],daterange,credit.region_code[],text)
+    credit._regions_below(credit.region_code)
+    credit._part_figure(credit.metric,text,daterange,credit.region_code[],text,text,credit.region_code)
+    credit._check_parts(credit.target,credit.metric,text)
+    credit._one_target(text,text)
+    credit._place_of(text,date,credit.region_code)
+    credit._figures_owed(date)
+    credit._case_of(credit.target,credit.region_code,date,credit.region_code[],boolean)
+    credit._projected(credit.target,credit._judgement,credit.region_code,date,credit.region_code[])
+    credit._statuses(text,date,credit.region_code,boolean)
     credit._need_read_committed(text)
     credit._reconcile_ledgers()
     credit._source_problem(credit.metric_source)
@@ -501,7 +523,7 @@ INSERT INTO expected SELECT trim(l), '.......' FROM string_to_table($$
     credit._difference_of(jsonb,jsonb)
     credit._effective(text)
     credit._evaluate(text,record)
-    credit._figure_at(text,credit.region_code,text,daterange,credit.region_code,integer)
+    credit._figure_at(text,credit.region_code,text,daterange,credit.region_code,integer,credit.region_code[])
     credit._fit_rows(jsonb[],text,jsonb)
     credit._gini_final(internal)
     credit._give_consent(credit.consent,bigint,text,bytea)
@@ -509,7 +531,7 @@ INSERT INTO expected SELECT trim(l), '.......' FROM string_to_table($$
     credit._input_fault(text,text)
     credit._is_figure(numeric)
     credit._is_operator()
-    credit._judge(credit.target,credit.region_code,date)
+    credit._judge(credit.target,credit.region_code,date,credit.region_code[])
     credit._judge_change(credit._case)
     credit._judge_each(credit._case)
     credit._judge_members(credit._case)
@@ -524,7 +546,7 @@ INSERT INTO expected SELECT trim(l), '.......' FROM string_to_table($$
     credit._key_trail()
     credit._ks_final(internal)
     credit._lacking(text,text)
-    credit._latest(text,credit.region_code,text,date,date,credit.region_code,text,date,credit._figure)
+    credit._latest(text,credit.region_code,text,date,date,credit.region_code,text,date,credit._figure,credit.region_code[])
     credit._locked_consent(bigint,bigint)
     credit._make_category_view(credit.category)
     credit._mask_row(jsonb)
@@ -535,7 +557,7 @@ INSERT INTO expected SELECT trim(l), '.......' FROM string_to_table($$
     credit._model_truncate_guard()
     credit._models_changed()
     credit._months(date,date)
-    credit._next_piece(text,credit.region_code,text,date,date)
+    credit._next_piece(text,credit.region_code,text,date,date,credit.region_code[])
     credit._note_definitions()
     credit._note_installed()
     credit._observe(text,credit.region_code,daterange,numeric,text,text,boolean)
@@ -546,7 +568,7 @@ INSERT INTO expected SELECT trim(l), '.......' FROM string_to_table($$
     credit._parse_observation(jsonb)
     credit._period(date,date)
     credit._period_text(daterange)
-    credit._periods(text,credit.region_code,text,date,date)
+    credit._periods(text,credit.region_code,text,date,date,credit.region_code[])
     credit._place(credit.region_code,text)
     credit._platform_name()
     credit._platform_sign(bytea)
@@ -593,9 +615,9 @@ INSERT INTO expected SELECT trim(l), '.......' FROM string_to_table($$
     credit._short(text,text,jsonb)
     credit._shown(numeric,numeric)
     credit._start_writer()
-    credit._stored(text,credit.region_code,text,daterange)
+    credit._stored(text,credit.region_code,text,daterange,credit.region_code[])
     credit._subject_token(bigint,bytea)
-    credit._sum_from(text,credit.region_code,text,daterange)
+    credit._sum_from(text,credit.region_code,text,daterange,credit.region_code[])
     credit._switch_consent(bigint,bigint,text)
     credit._take_chunk(credit.batch,bigint,jsonb[])
     credit._take_records(credit.batch,bigint,jsonb[])
@@ -905,6 +927,9 @@ INSERT INTO expected VALUES
     ('table credit.observation_rejected',   '.r.....'),
     ('table credit.pack_adoption',          '.r...r.'),
     ('table credit.target_path',            '.r...r.'),
+    ('table credit.figure_precedence',      '.r...r.'),
+    ('table credit.figure_reminder',        '.r...r.'),
+    ('view credit.figure_conflict',         '.r...r.'),
     ('table credit.bulletin',               '.r...r.'),
     ('table credit.bulletin_figure',        '.r...r.'),
     ('view credit.bulletin_data',           '.r...r.'),
@@ -974,6 +999,7 @@ INSERT INTO expected VALUES
     ('type credit._stat_cell',              'XXXXXXX'),
     ('type credit._outcome',                'XXXXXXX'),
     ('type credit._judgement',              'XXXXXXX'),
+    ('type credit._driver',              'XXXXXXX'),
     ('schema credit',                       '.XXXXXXX');
 UPDATE expected SET marks = marks || left(marks, 1) WHERE length(marks) = 7;
 

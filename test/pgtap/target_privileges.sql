@@ -29,14 +29,14 @@ SELECT is(has_function_privilege('public', f.oid, 'EXECUTE'), f.proname IN ('ann
           'PUBLIC and ' || f.oid::regprocedure)
   FROM room_function f;
 SELECT is(array_agg(DISTINCT f.proname::text ORDER BY f.proname::text),
-          ARRAY['annual_rate', 'base_of_growth', 'check_pack', 'compare_annual_rate', 'diff_pack', 'pack_definition', 'seasonal_path',
-                'target_status', 'target_what_if'],
+          ARRAY['_conflicts', 'annual_rate', 'base_of_growth', 'check_pack', 'compare_annual_rate', 'diff_pack', 'figures_due', 'pack_definition', 'seasonal_path',
+                'target_drivers', 'target_status', 'target_what_if'],
           'what an analyst may call')
   FROM room_function f WHERE has_function_privilege('credit_analyst', f.oid, 'EXECUTE');
 SELECT is(array_agg(DISTINCT f.proname::text ORDER BY f.proname::text),
-          ARRAY['adopt_pack', 'annual_rate', 'base_of_growth', 'check_pack', 'compare_annual_rate', 'create_pack', 'define_source', 'diff_pack',
-                'drop_pack', 'observe', 'observe_reported', 'pack_definition', 'retract_observation', 'seasonal_path', 'set_path', 'set_target',
-                'target_status', 'target_what_if'],
+          ARRAY['_conflicts', 'adopt_pack', 'annual_rate', 'base_of_growth', 'check_pack', 'compare_annual_rate', 'create_pack', 'define_source', 'diff_pack',
+                'drop_pack', 'figures_due', 'observe', 'observe_reported', 'pack_definition', 'retract_observation', 'seasonal_path', 'set_path', 'set_precedence', 'set_target',
+                'target_drivers', 'target_lineage', 'target_status', 'target_what_if'],
           'what an operator may call')
   FROM room_function f WHERE has_function_privilege('credit_operator', f.oid, 'EXECUTE');
 SELECT ok(p.proconfig @> ARRAY['search_path=pg_catalog, pg_temp'], 'pinned: ' || p.oid::regprocedure)

@@ -1,0 +1,715 @@
+-- ---------------------------------------------------------------------------
+-- 79 target: reported metrics and their units, precedence, what drives a gap, lineage, reminders
+-- ---------------------------------------------------------------------------
+
+-- what no ledger gives ------------------------------------------------------------
+
+-- Each metric that neither a ledger nor an operation gives is reported by a unit. The units are those that the documents
+-- name with its targets, or with targets that are worked out from it; where a document names none, the office that leads it.
+INSERT INTO credit.metric_source (source_id, metric, version, kind, reported_by, due_days, note, defined_by, shipped)
+WITH RECURSIVE used(pack, unit, metric, depth) AS (
+    SELECT t.pack, t.responsible_unit, t.metric, 0 FROM credit.target t WHERE t.shipped
+    UNION
+    SELECT u.pack, u.unit, o.code, u.depth + 1
+      FROM used u JOIN credit.metric m ON m.code = u.metric
+     CROSS JOIN LATERAL (VALUES (m.left_metric), (m.right_metric)) o(code) WHERE o.code IS NOT NULL AND u.depth < 8
+), named AS (
+    SELECT u.metric, pg_catalog.unnest(pg_catalog.string_to_array(u.unit, ';')) AS unit FROM used u WHERE u.unit IS NOT NULL
+), led AS (
+    SELECT x.metric, l.unit
+      FROM (SELECT u.metric, u.pack FROM used u UNION SELECT f.metric, f.pack FROM credit.reported_figures f) x
+      JOIN (VALUES ('ningbo-2020', '宁波市普惠金融改革试验区领导小组办公室'), ('wenzhou-2022', '温州市普惠金融发展示范区领导小组办公室'),
+                   ('zhejiang-2020', '浙江银保监局'), ('qinghai-2016', '青海省普惠金融综合示范区试点工作领导小组办公室'),
+                   ('yixing-2023', '宜兴市普惠金融试点工作领导小组办公室')) l(pack, unit) ON l.pack = x.pack
+)
+SELECT 1000 + pg_catalog.row_number() OVER (ORDER BY m.code COLLATE "C"), m.code, 1, 'reported',
+       coalesce((SELECT pg_catalog.string_agg(DISTINCT n.unit, ';' ORDER BY n.unit) FROM named n WHERE n.metric = m.code),
+                (SELECT pg_catalog.string_agg(DISTINCT l.unit, ';' ORDER BY l.unit) FROM led l WHERE l.metric = m.code)),
+       CASE m.additivity WHEN 'flow' THEN 10 ELSE 15 END,
+       CASE WHEN NOT EXISTS (SELECT FROM named n WHERE n.metric = m.code) THEN 'the document names no unit; the office that leads it' END,
+       'pgcredit', true
+  FROM credit.metric m
+ WHERE m.shipped AND m.operation IS NULL
+   AND NOT EXISTS (SELECT FROM credit.metric_source s WHERE s.metric = m.code)
+ ORDER BY m.code COLLATE "C";
+
+-- figures of the ledgers --------------------------------------------------------------
+
+-- Regions whose ledger rows count for a region; empty where no ledger has anything, so that nobody looks further.
+CREATE FUNCTION credit._places(region credit.region_code) RETURNS credit.region_code[]
+    LANGUAGE plpgsql STABLE SET search_path = pg_catalog, pg_temp AS $$
+BEGIN
+    IF NOT EXISTS (SELECT FROM credit._measure_total) AND NOT EXISTS (SELECT FROM credit._measure_subject)
+       AND NOT EXISTS (SELECT FROM credit._measure_delta) THEN
+        RETURN '{}';
+    END IF;
+    RETURN ARRAY(SELECT credit.regions_within(region));
+END
+$$;
+
+-- The source in force of a metric that a ledger has, and whether its figure is of a day or of months.
+CREATE FUNCTION credit._ledger_source(p_metric text, OUT source credit.metric_source, OUT of_day boolean)
+    LANGUAGE plpgsql STABLE SET search_path = pg_catalog, pg_temp AS $$
+BEGIN
+    SELECT s.* INTO source FROM credit.metric_source s WHERE s.metric = p_metric ORDER BY s.version DESC LIMIT 1;
+    IF source.ledger IS NULL THEN
+        source := NULL;
+        RETURN;
+    END IF;
+    SELECT l.nature = 'stock' AND m.additivity <> 'flow' INTO of_day
+      FROM credit.ledger l CROSS JOIN credit.metric m WHERE l.ledger = source.ledger AND m.code = p_metric;
+END
+$$;
+
+-- Months from first to last for which the ledger has rows of these regions, newest first: a month in which the metric has no
+-- row, but the widest source of its ledger has, has the figure zero; a month without rows has none.
+CREATE FUNCTION credit._ledger_months(source credit.metric_source, first date, last date, places credit.region_code[])
+    RETURNS SETOF date
+    LANGUAGE plpgsql STABLE SET search_path = pg_catalog, pg_temp AS $$
+DECLARE
+    sources integer[];
+    fresh date[];
+    oldest date;
+    newest date;
+    m date;
+BEGIN
+    SELECT ARRAY[source.source_id, s.source_id] INTO sources FROM credit.metric_source s
+     WHERE s.ledger = source.ledger
+     ORDER BY s.kind <> 'distinct' DESC, jsonb_array_length(s.filter), s.source_id LIMIT 1;
+    -- what is not folded yet is little, and has no index: read once
+    SELECT array_agg(DISTINCT d.month) INTO fresh FROM credit._measure_delta d
+     WHERE d.source_id = ANY (sources) AND d.month BETWEEN first AND last AND d.n > 0
+       AND d.region OPERATOR(credit.=) ANY (places);
+    -- the two ends of the indexes keep an empty ledger from being asked for each month
+    SELECT least(min(x.a), (SELECT min(f) FROM unnest(fresh) f)), greatest(max(x.b), (SELECT max(f) FROM unnest(fresh) f))
+      INTO oldest, newest
+      FROM unnest(sources) u(id)
+     CROSS JOIN LATERAL (
+         SELECT (SELECT min(t.month) FROM credit._measure_total t WHERE t.source_id = u.id),
+                (SELECT max(t.month) FROM credit._measure_total t WHERE t.source_id = u.id)
+         UNION ALL
+         SELECT (SELECT min(t.month) FROM credit._measure_subject t WHERE t.source_id = u.id),
+                (SELECT max(t.month) FROM credit._measure_subject t WHERE t.source_id = u.id)) x(a, b);
+    FOR m IN SELECT g::date FROM generate_series(least(last, newest)::timestamp, greatest(first, oldest)::timestamp,
+                                                 interval '-1 month') g LOOP
+        IF EXISTS (SELECT FROM credit._measure_total t
+                    WHERE t.source_id = ANY (sources) AND t.month = m AND t.region OPERATOR(credit.=) ANY (places) AND t.n > 0)
+           OR m = ANY (fresh)
+           OR EXISTS (SELECT FROM credit._measure_subject t
+                       WHERE t.source_id = ANY (sources) AND t.month = m AND t.region OPERATOR(credit.=) ANY (places)
+                         AND t.n > 0) THEN
+            RETURN NEXT m;
+        END IF;
+    END LOOP;
+END
+$$;
+
+-- The figure of the ledgers at exactly this period, NULL where they have none. A stock has one at the end of a month, a
+-- flow over whole months none of which is missing.
+CREATE FUNCTION credit._measured(p_metric text, p_region credit.region_code, p_segment text, p_period daterange,
+                                 places credit.region_code[] DEFAULT NULL) RETURNS credit._figure
+    LANGUAGE plpgsql STABLE SET search_path = pg_catalog, pg_temp AS $$
+DECLARE
+    l record;
+    s credit.metric_source;
+    within credit.region_code[] := places;
+    first date;
+    last date;
+    value numeric;
+BEGIN
+    IF within = '{}' OR extract(day FROM upper(p_period)) <> 1 THEN
+        RETURN NULL;
+    END IF;
+    l := credit._ledger_source(p_metric);
+    s := l.source;
+    IF s.ledger IS NULL OR l.of_day <> (upper(p_period) - lower(p_period) = 1)
+       OR (NOT l.of_day AND extract(day FROM lower(p_period)) <> 1) THEN
+        RETURN NULL;
+    END IF;
+    last := (upper(p_period) - interval '1 month')::date;
+    first := CASE WHEN l.of_day THEN last ELSE lower(p_period) END;
+    within := coalesce(within, credit._places(p_region));
+    IF within = '{}' OR (SELECT count(*) FROM credit._ledger_months(s, first, last, within))
+                        <> credit._months(first, last) + 1 THEN
+        RETURN NULL;
+    END IF;
+    value := credit._measure_source(s, first, last, within, NULL, nullif(p_segment, ''), NULL);
+    IF value IS NULL THEN
+        RETURN NULL;
+    END IF;
+    RETURN ROW(value, 1, p_period, jsonb_build_array(jsonb_build_object(
+               'metric', p_metric, 'region', p_region::text, 'segment', p_segment, 'period', credit._period_text(p_period),
+               'value', value, 'source', 'ledger ' || s.ledger, 'derived', false, 'version', s.version)), NULL, NULL)::credit._figure;
+END
+$$;
+
+CREATE FUNCTION credit._prefers_reported(p_metric text) RETURNS boolean
+    LANGUAGE plpgsql STABLE SET search_path = pg_catalog, pg_temp AS $$
+BEGIN
+    RETURN EXISTS (SELECT FROM credit.figure_precedence p WHERE p.metric = p_metric AND p.preferred = 'reported');
+END
+$$;
+
+-- precedence ----------------------------------------------------------------------
+
+CREATE TABLE credit.figure_precedence (
+    metric          text PRIMARY KEY REFERENCES credit.metric,
+    preferred       text NOT NULL CHECK (preferred IN ('measured', 'reported')),
+    reason          text NOT NULL CHECK (btrim(reason) <> ''),
+    set_by          text NOT NULL,
+    set_at          timestamptz NOT NULL DEFAULT now()
+);
+COMMENT ON TABLE credit.figure_precedence IS
+    'which figure counts where the ledgers and a unit both give one; no row: that of the ledgers (数据口径优先级)';
+
+CREATE FUNCTION credit.set_precedence(metric text, preferred text, reason text) RETURNS void
+    LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
+BEGIN
+    IF preferred IS NULL OR preferred NOT IN ('measured', 'reported') OR reason IS NULL OR btrim(reason) = '' THEN
+        RAISE EXCEPTION 'a precedence is measured or reported, and has a reason' USING ERRCODE = 'invalid_parameter_value';
+    END IF;
+    IF NOT EXISTS (SELECT FROM credit.metric m WHERE m.code = set_precedence.metric) THEN
+        RAISE EXCEPTION 'metric "%" does not exist', metric USING ERRCODE = 'undefined_object',
+            HINT = 'Metrics are the rows of credit.metric.';
+    END IF;
+    INSERT INTO credit.figure_precedence AS p (metric, preferred, reason, set_by)
+    VALUES (metric, preferred, reason, credit.calling_role()::text)
+    ON CONFLICT ON CONSTRAINT figure_precedence_pkey DO UPDATE
+       SET preferred = excluded.preferred, reason = excluded.reason, set_by = excluded.set_by, set_at = now();
+END
+$$;
+COMMENT ON FUNCTION credit.set_precedence(text, text, text) IS
+    'which figure of a metric counts where the ledgers and a unit both give one: measured or reported (设定数据口径优先级)';
+
+-- A function of a view runs with the rights of who asks, hence of its own.
+CREATE FUNCTION credit._conflicts()
+    RETURNS TABLE (metric text, region credit.region_code, segment text, first_day date, last_day date, reported numeric,
+                   measured numeric, difference numeric, used text, source text, observed_by text, observed_at timestamptz)
+    LANGUAGE sql STABLE SECURITY DEFINER SET search_path = pg_catalog, pg_temp
+    BEGIN ATOMIC
+        SELECT o.metric, o.region, o.segment, lower(o.period), upper(o.period) - 1, o.value, trim_scale(f.num / f.den),
+               trim_scale(o.value - f.num / f.den),
+               CASE WHEN credit._prefers_reported(o.metric) THEN 'reported' ELSE 'measured' END,
+               o.source, o.observed_by, o.observed_at
+          FROM credit.observation o
+         CROSS JOIN LATERAL credit._measured(o.metric, o.region, o.segment, o.period) f
+         WHERE EXISTS (SELECT FROM credit.metric_source s WHERE s.metric = o.metric AND s.ledger IS NOT NULL)
+           AND f.num IS NOT NULL AND o.value <> f.num / f.den;
+    END;
+CREATE VIEW credit.figure_conflict WITH (security_barrier) AS SELECT * FROM credit._conflicts();
+COMMENT ON VIEW credit.figure_conflict IS
+    'reported figures that differ from what the ledgers have, and which of the two is used (数据冲突)';
+
+-- drivers -------------------------------------------------------------------------
+
+-- now and base as numerators and denominators; a metric that is no ratio has the denominator NULL
+CREATE TYPE credit._driver AS (member text, name text, num numeric, den numeric, base_num numeric, base_den numeric);
+
+-- The sums of a metric over a part of it. For an average the weighted sum and its weight.
+CREATE FUNCTION credit._part(metric text, segment text, period daterange, places credit.region_code[], dimension text,
+                             member text, OUT num numeric, OUT den numeric)
+    LANGUAGE plpgsql STABLE SET search_path = pg_catalog, pg_temp AS $$
+DECLARE
+    s credit.metric_source := (credit._ledger_source(metric)).source;
+    last date := (upper(period) - interval '1 month')::date;
+    first date := least(date_trunc('month', lower(period))::date, last);
+    who integer := CASE dimension WHEN 'institution' THEN member::integer END;
+    part text := CASE WHEN dimension = 'segment' THEN member ELSE nullif(segment, '') END;
+    what text := CASE dimension WHEN 'product' THEN member END;
+BEGIN
+    IF s.kind <> 'weighted' THEN
+        num := credit._measure_source(s, first, last, places, who, part, what);
+        RETURN;
+    END IF;
+    SELECT coalesce(sum(x.value), 0), coalesce(sum(x.weight), 0) INTO num, den
+      FROM credit._measure_all x
+     WHERE x.source_id = s.source_id AND x.month BETWEEN first AND last AND x.region OPERATOR(credit.=) ANY (places)
+       AND (who IS NULL OR x.institution_id = who) AND (part IS NULL OR x.segment = part) AND (what IS NULL OR x.product = what);
+END
+$$;
+
+-- Members of a dimension of the ledgers that metrics have in a period.
+CREATE FUNCTION credit._members_of(metrics text[], segments text[], period daterange, places credit.region_code[], dimension text)
+    RETURNS SETOF text
+    LANGUAGE plpgsql STABLE SET search_path = pg_catalog, pg_temp AS $$
+DECLARE
+    last date := (upper(period) - interval '1 month')::date;
+    first date := least(date_trunc('month', lower(period))::date, last);
+BEGIN
+    RETURN QUERY
+        SELECT DISTINCT CASE dimension WHEN 'institution' THEN x.institution_id::text WHEN 'segment' THEN x.segment ELSE x.product END
+          FROM unnest(metrics, segments) u(metric, segment)
+         CROSS JOIN LATERAL credit._ledger_source(u.metric) l
+          JOIN credit._measure_all x ON x.source_id = (l.source).source_id
+         WHERE x.month BETWEEN first AND last AND x.region OPERATOR(credit.=) ANY (places)
+           AND (u.segment = '' OR x.segment = u.segment);
+END
+$$;
+
+-- Regions right below one; a city that nobody has loaded is passed over.
+CREATE FUNCTION credit._regions_below(home credit.region_code) RETURNS SETOF credit.region
+    LANGUAGE sql STABLE
+    BEGIN ATOMIC
+        SELECT r.* FROM credit.region r
+         WHERE NOT (r.retired AND r.successor IS NOT NULL)
+           AND (credit._region_above(r.code, r.parent, r.retired, r.successor) = home
+                OR (credit.region_parent(credit._region_above(r.code, r.parent, r.retired, r.successor)) = home
+                    AND NOT EXISTS (SELECT FROM credit.region a
+                                     WHERE a.code = credit._region_above(r.code, r.parent, r.retired, r.successor))));
+    END;
+
+-- One part of a metric at a period: of a region below, or of a member of the ledgers' other dimensions.
+CREATE FUNCTION credit._part_figure(m credit.metric, segment text, period daterange, places credit.region_code[],
+                                    dimension text, member text, home credit.region_code, OUT num numeric, OUT den numeric)
+    LANGUAGE plpgsql STABLE SET search_path = pg_catalog, pg_temp AS $$
+DECLARE
+    place credit.region_code := CASE WHEN dimension = 'region' THEN coalesce(member::credit.region_code, home) ELSE home END;
+    within credit.region_code[] := places;
+    l credit._figure;
+    r credit._figure;
+    weighted boolean := (credit._ledger_source(m.code)).source IS NOT NULL
+                        AND ((credit._ledger_source(m.code)).source).kind = 'weighted';
+BEGIN
+    IF period IS NULL THEN
+        RETURN;
+    END IF;
+    IF dimension = 'region' AND member IS NOT NULL THEN
+        within := credit._places(place);
+    END IF;
+    IF member IS NOT NULL AND dimension <> 'region' OR weighted THEN
+        SELECT p.num, p.den INTO num, den
+          FROM credit._part(CASE WHEN m.operation IS NULL THEN m.code ELSE m.left_metric END,
+                            coalesce(m.left_segment, segment), period, within, dimension,
+                            CASE WHEN dimension <> 'region' THEN member END) p;
+        IF m.operation = 'ratio' THEN
+            SELECT p.num INTO den
+              FROM credit._part(m.right_metric, coalesce(m.right_segment, segment), period, within, dimension, member) p;
+        END IF;
+        RETURN;
+    END IF;
+    l := credit._figure_at(CASE WHEN m.operation IS NULL THEN m.code ELSE m.left_metric END, place,
+                           coalesce(m.left_segment, segment), period, NULL, 0, within);
+    num := l.num / l.den;
+    IF m.operation = 'ratio' THEN
+        r := credit._figure_at(m.right_metric, place, coalesce(m.right_segment, segment), period, NULL, 0, within);
+        den := r.num / r.den;
+    END IF;
+END
+$$;
+
+-- Raises for a metric that has no parts to be broken down into.
+CREATE FUNCTION credit._check_parts(t credit.target, m credit.metric, dimension text) RETURNS void
+    LANGUAGE plpgsql STABLE SET search_path = pg_catalog, pg_temp AS $$
+DECLARE
+    leaf text;
+    kind text;
+    problem text;
+BEGIN
+    IF t.tag = 'composite' OR t.value IS NULL OR t.rule = 'each' THEN
+        problem := 'It is composite, has no number, or asks each period for it.';
+    ELSIF m.operation = 'difference' THEN
+        problem := format('Metric %s is a difference.', m.code);
+    ELSIF m.operation = 'growth' AND t.base IS NOT NULL THEN
+        problem := format('It asks for a change of %s, which is a growth already.', m.code);
+    END IF;
+    FOREACH leaf IN ARRAY array_remove(CASE WHEN m.operation IS NULL THEN ARRAY[m.code] ELSE ARRAY[m.left_metric, m.right_metric] END, NULL) LOOP
+        EXIT WHEN problem IS NOT NULL;
+        kind := ((credit._ledger_source(leaf)).source).kind;
+        IF dimension <> 'region' AND kind IS NULL THEN
+            problem := format('No ledger has %s, so it is known by region only.', leaf);
+        ELSIF kind IS DISTINCT FROM 'weighted' AND (SELECT x.additivity = 'ratio' FROM credit.metric x WHERE x.code = leaf)
+              OR kind = 'weighted' AND m.operation IS NOT NULL THEN
+            problem := format('%s is a ratio of which the parts are not known.', leaf);
+        END IF;
+    END LOOP;
+    IF problem IS NOT NULL THEN
+        RAISE EXCEPTION 'target "%" cannot be broken down by %', t.code, dimension USING ERRCODE = 'PC523', DETAIL = problem;
+    END IF;
+END
+$$;
+
+CREATE FUNCTION credit._one_target(pack text, code text) RETURNS credit.target
+    LANGUAGE plpgsql STABLE SET search_path = pg_catalog, pg_temp AS $$
+DECLARE
+    t credit.target;
+BEGIN
+    PERFORM credit._pack_region(pack);
+    SELECT * INTO t FROM credit._effective(pack) e WHERE e.code = _one_target.code;
+    IF t.code IS NULL THEN
+        RAISE EXCEPTION 'pack "%" has no target "%"', pack, code USING ERRCODE = 'undefined_object',
+            HINT = 'Targets are the rows of credit.target.';
+    END IF;
+    RETURN t;
+END
+$$;
+
+CREATE FUNCTION credit._place_of(pack text, as_of date, region credit.region_code) RETURNS credit.region_code
+    LANGUAGE plpgsql STABLE SET search_path = pg_catalog, pg_temp AS $$
+BEGIN
+    IF as_of IS NULL OR NOT isfinite(as_of) THEN
+        RAISE EXCEPTION 'as_of must be a day' USING ERRCODE = 'invalid_parameter_value';
+    END IF;
+    IF region IS NOT NULL AND NOT credit._region_known(region) THEN
+        RAISE EXCEPTION 'region "%" does not exist', region USING ERRCODE = 'undefined_object';
+    END IF;
+    RETURN coalesce(region, credit._pack_region(pack));
+END
+$$;
+
+-- Each member is asked for the part of the expected figure that it had of the base (or has now, where there is no base); of a
+-- ratio, for the expected ratio. The change of a ratio is told by the midpoint formula: with shares w of the denominator,
+-- rates r and the whole ratio R, the mean of both days marked by a bar, rate = w̄ Δr and mix = (r̄ - R̄) Δw. What the members
+-- leave over (rows of no member, subjects that two of them have) is the row without member. Rounding goes to the largest row.
+CREATE FUNCTION credit.target_drivers(pack text, code text, as_of date DEFAULT (now() AT TIME ZONE 'Asia/Shanghai')::date,
+                                      region credit.region_code DEFAULT NULL, dimension text DEFAULT 'region')
+    RETURNS TABLE (member text, name text, base numeric, actual numeric, change numeric, rate_effect numeric,
+                   mix_effect numeric, gap numeric)
+    LANGUAGE plpgsql STABLE SECURITY DEFINER SET search_path = pg_catalog, pg_temp SET jit = off AS $$
+#variable_conflict use_variable
+DECLARE
+    place credit.region_code := credit._place_of(pack, as_of, region);
+    t credit.target := credit._one_target(pack, code);
+    m credit.metric;
+    c credit._case;
+    s credit._figure;
+    j credit._judgement;
+    base_name text;
+    now_period daterange;
+    base_period daterange;
+    total credit._driver;
+    d credit._driver;
+    all_parts credit._driver[] := '{}';
+    one record;
+    p record;
+    is_ratio boolean;
+    now_level numeric;
+    base_level numeric;
+    expected numeric;
+    scale numeric := 1;
+    months integer;
+    whole_gap numeric;
+BEGIN
+    IF dimension IS NULL OR dimension NOT IN ('region', 'institution', 'segment', 'product') THEN
+        RAISE EXCEPTION 'there is no dimension "%"', dimension USING ERRCODE = 'invalid_parameter_value',
+            HINT = 'Dimensions are region, institution, segment and product.';
+    END IF;
+    SELECT * INTO m FROM credit.metric x WHERE x.code = t.metric;
+    PERFORM credit._check_parts(t, m, dimension);
+    c := credit._case_of(t, place, as_of, credit._places(place));
+    j := credit._judge(t, place, as_of, c.places);
+    base_name := CASE WHEN m.operation = 'growth' THEN m.growth_base ELSE nullif(t.base, 'zero') END;
+    IF t.rule IS NOT NULL THEN
+        s := credit._sum_from(t.metric, place, t.segment, daterange(c.start_date, greatest(c.last_end, c.start_date), '[]'), c.places);
+    ELSE
+        s := (credit._latest(t.metric, place, t.segment, c.first_end, c.last_end, NULL, CASE WHEN m.operation IS DISTINCT FROM 'growth'
+              THEN base_name END, c.start_date, NULL, c.places)).s;
+    END IF;
+    IF s.num IS NULL OR j.actual IS NULL THEN
+        RAISE EXCEPTION 'target "%" has no figure at %', t.code, to_char(as_of, 'YYYY-MM-DD') USING ERRCODE = 'PC524',
+            DETAIL = coalesce(s.lacking, j.why);
+    END IF;
+    now_period := s.period;
+    base_period := CASE WHEN t.base = 'zero' THEN NULL
+                        WHEN base_name IS NOT NULL THEN credit._base_period(now_period, base_name, c.start_date)
+                        WHEN t.rule IS NOT NULL THEN credit._base_period(now_period, 'previous_year', NULL)
+                        ELSE daterange(c.start_date - 1, c.start_date) END;
+
+    SELECT f.num, f.den INTO total.num, total.den FROM credit._part_figure(m, t.segment, now_period, c.places, dimension, NULL, place) f;
+    SELECT f.num, f.den INTO total.base_num, total.base_den
+      FROM credit._part_figure(m, t.segment, base_period, c.places, dimension, NULL, place) f;
+    is_ratio := total.den IS NOT NULL;
+    IF total.num IS NULL OR total.den = 0 OR (m.operation = 'ratio' AND NOT is_ratio) THEN
+        RAISE EXCEPTION 'target "%" cannot be broken down by %', t.code, dimension USING ERRCODE = 'PC523',
+            DETAIL = format('The parts of %s at %s are not known.', m.code, credit._period_text(now_period));
+    END IF;
+    -- a base that is not whole says nothing
+    IF total.base_num IS NULL OR (is_ratio AND coalesce(total.base_den, 0) = 0) THEN
+        total.base_num := NULL;
+        total.base_den := NULL;
+    END IF;
+    now_level := total.num / coalesce(total.den, 1);
+    base_level := coalesce(CASE WHEN t.base = 'start' THEN t.baseline END, total.base_num / coalesce(total.base_den, 1));
+    months := CASE WHEN t.form = 'cagr' OR t.yearly THEN credit._months(upper(base_period), upper(now_period)) END;
+    IF t.form = 'cagr' OR (t.form = 'reduction' AND t.yearly) THEN
+        expected := base_level * power(CASE t.form WHEN 'cagr' THEN 1 + t.value ELSE 1 - t.value END, months::numeric / 12);
+        whole_gap := now_level - expected;
+    ELSIF t.form = 'growth' OR m.operation = 'growth' THEN
+        expected := base_level * (1 + t.value);
+        scale := 1 / base_level;
+    ELSIF t.form = 'reduction' THEN
+        expected := CASE t.unit WHEN 'ratio' THEN base_level * (1 - t.value) ELSE base_level - t.value END;
+        scale := CASE t.unit WHEN 'ratio' THEN -1 / base_level ELSE -1 END;
+    ELSIF t.form = 'cumulative' AND t.rule IS NULL THEN
+        expected := CASE t.base WHEN 'zero' THEN t.value ELSE base_level + t.value END;
+    ELSIF t.rule = 'average' THEN
+        months := credit._months(lower(now_period), upper(now_period));
+        expected := t.value * months / 12;
+        scale := 12::numeric / months;
+    ELSE
+        expected := t.value;
+    END IF;
+    IF expected IS NULL OR scale IS NULL THEN
+        RAISE EXCEPTION 'target "%" has no base figure', t.code USING ERRCODE = 'PC524',
+            DETAIL = format('Its base is of %s.', credit._period_text(base_period));
+    END IF;
+    whole_gap := coalesce(whole_gap, j.gap);
+
+    FOR one IN
+        SELECT r.code::text AS member, r.name_zh AS name FROM credit._regions_below(place) r WHERE dimension = 'region'
+        UNION ALL
+        SELECT x.member, coalesce((SELECT i.name_zh FROM credit.institution i WHERE dimension = 'institution'
+                                      AND i.institution_id = CASE WHEN dimension = 'institution' THEN x.member::integer END), x.member)
+          FROM (SELECT DISTINCT y AS member
+                  FROM unnest(ARRAY[now_period, base_period]) q(period)
+                 CROSS JOIN LATERAL credit._members_of(
+                      array_remove(CASE WHEN m.operation IS NULL THEN ARRAY[m.code] ELSE ARRAY[m.left_metric, m.right_metric] END, NULL),
+                      CASE WHEN m.right_metric IS NULL THEN ARRAY[coalesce(m.left_segment, t.segment)]
+                           ELSE ARRAY[coalesce(m.left_segment, t.segment), coalesce(m.right_segment, t.segment)] END,
+                      q.period, c.places, dimension) y
+                 WHERE dimension <> 'region' AND q.period IS NOT NULL) x
+    LOOP
+        d := ROW(one.member, one.name, NULL, NULL, NULL, NULL)::credit._driver;
+        SELECT f.num, f.den INTO p FROM credit._part_figure(m, t.segment, now_period, c.places, dimension, one.member, place) f;
+        d.num := coalesce(p.num, 0);
+        d.den := CASE WHEN is_ratio THEN coalesce(p.den, 0) END;
+        IF total.base_num IS NOT NULL THEN
+            SELECT f.num, f.den INTO p FROM credit._part_figure(m, t.segment, base_period, c.places, dimension, one.member, place) f;
+            d.base_num := coalesce(p.num, 0);
+            d.base_den := CASE WHEN is_ratio THEN coalesce(p.den, 0) END;
+        END IF;
+        CONTINUE WHEN d.num = 0 AND coalesce(d.den, 0) = 0 AND coalesce(d.base_num, 0) = 0 AND coalesce(d.base_den, 0) = 0;
+        all_parts := all_parts || d;
+    END LOOP;
+    SELECT NULL, NULL, total.num - coalesce(sum(x.num), 0), total.den - coalesce(sum(x.den), 0),
+           total.base_num - coalesce(sum(x.base_num), 0), total.base_den - coalesce(sum(x.base_den), 0)
+      INTO d FROM unnest(all_parts) x;
+    IF d.num <> 0 OR d.den <> 0 OR d.base_num <> 0 OR d.base_den <> 0 THEN
+        all_parts := all_parts || d;
+    END IF;
+
+    RETURN QUERY
+        WITH rated AS (
+            -- a member without denominator on one of the days has the rate of the other: all of its effect is mix
+            SELECT x.*, x.num / nullif(x.den, 0) AS r1, x.base_num / nullif(x.base_den, 0) AS r0,
+                   x.den / total.den AS w1, x.base_den / total.base_den AS w0
+              FROM unnest(all_parts) x
+        ), told AS (
+            SELECT r.member, r.name,
+                   CASE WHEN is_ratio THEN r.r0 ELSE r.base_num END AS base,
+                   CASE WHEN is_ratio THEN r.r1 ELSE r.num END AS actual,
+                   CASE WHEN is_ratio THEN (r.num - expected * r.den) / total.den
+                        WHEN total.base_num <> 0 THEN r.num - expected * r.base_num / total.base_num
+                        WHEN total.num <> 0 THEN r.num - expected * r.num / total.num
+                        ELSE -expected / cardinality(all_parts) END * scale AS gap,
+                   (r.w1 + r.w0) / 2 * (coalesce(r.r1, r.r0, 0) - coalesce(r.r0, r.r1, 0)) AS rate,
+                   (r.w1 - r.w0) * ((coalesce(r.r1, r.r0, 0) + coalesce(r.r0, r.r1, 0)) / 2 - (now_level + total.base_num / total.base_den) / 2) AS mix,
+                   r.num - r.base_num AS plain
+              FROM rated r
+        ), rounded AS (
+            SELECT o.member, o.name, o.base, o.actual, round(o.gap, 12) AS gap, round(o.rate, 12) AS rate, round(o.mix, 12) AS mix, o.plain,
+                   row_number() OVER (ORDER BY abs(o.gap) DESC, o.member COLLATE "C") AS n
+              FROM told o
+        ), fitted AS (
+            SELECT r.member, r.name, r.base, r.actual, r.rate, r.plain, r.n,
+                   r.gap + CASE WHEN r.n = 1 THEN round(whole_gap, 12) - sum(r.gap) OVER () ELSE 0 END AS gap,
+                   r.mix + CASE WHEN r.n = 1 AND is_ratio
+                                THEN round(now_level - total.base_num / total.base_den, 12) - sum(r.rate + r.mix) OVER () ELSE 0 END AS mix
+              FROM rounded r
+        )
+        SELECT f.member, f.name, trim_scale(round(f.base, 12)), trim_scale(round(f.actual, 12)),
+               trim_scale(CASE WHEN is_ratio THEN f.rate + f.mix ELSE f.plain END), trim_scale(f.rate), trim_scale(f.mix), trim_scale(f.gap)
+          FROM fitted f ORDER BY f.n;
+END
+$$;
+COMMENT ON FUNCTION credit.target_drivers(text, text, date, credit.region_code, text) IS
+    'which regions, institutions, segments or products make the gap of a target, largest first; gaps add up to it (目标缺口归因)';
+
+-- lineage -------------------------------------------------------------------------
+
+CREATE FUNCTION credit.target_lineage(pack text, code text, as_of date DEFAULT (now() AT TIME ZONE 'Asia/Shanghai')::date,
+                                      region credit.region_code DEFAULT NULL, max_rows integer DEFAULT 1000)
+    RETURNS TABLE (metric text, version integer, figure_region text, segment text, period text, figure numeric, source text,
+                   month date, institution text, key text, value numeric, weight numeric, batches bigint[], reported_by text,
+                   reported_at timestamptz)
+    LANGUAGE plpgsql STABLE SECURITY DEFINER SET search_path = pg_catalog, pg_temp SET jit = off AS $$
+#variable_conflict use_variable
+DECLARE
+    place credit.region_code := credit._place_of(pack, as_of, region);
+    t credit.target := credit._one_target(pack, code);
+    u jsonb;
+    s credit.metric_source;
+    first date;
+    last date;
+    rest integer := max_rows;
+    got bigint;
+BEGIN
+    IF max_rows IS NULL OR max_rows < 1 THEN
+        RAISE EXCEPTION 'max_rows must be positive' USING ERRCODE = 'invalid_parameter_value';
+    END IF;
+    FOR u IN SELECT DISTINCT e FROM jsonb_array_elements((credit._judge(t, place, as_of, credit._places(place))).figures) e
+              WHERE e ? 'metric' ORDER BY e LOOP
+        EXIT WHEN rest <= 0;
+        IF NOT u ? 'version' THEN
+            RETURN QUERY
+                SELECT u ->> 'metric', NULL::integer, u ->> 'region', u ->> 'segment', u ->> 'period', (u ->> 'value')::numeric,
+                       u ->> 'source', NULL::date, NULL::text, NULL::text, NULL::numeric, NULL::numeric, NULL::bigint[],
+                       o.observed_by, o.observed_at
+                  FROM (SELECT) one
+                  LEFT JOIN credit.observation o
+                    ON o.metric = u ->> 'metric' AND o.region::text = u ->> 'region' AND o.segment = u ->> 'segment'
+                   AND credit._period_text(o.period) = u ->> 'period';
+            rest := rest - 1;
+            CONTINUE;
+        END IF;
+        SELECT * INTO s FROM credit.metric_source x WHERE x.metric = u ->> 'metric' AND x.version = (u ->> 'version')::integer;
+        first := date_trunc('month', left(u ->> 'period', 10)::date)::date;
+        last := date_trunc('month', right(u ->> 'period', 10)::date)::date;
+        RETURN QUERY EXECUTE format($q$
+            SELECT $1 ->> 'metric', $2, $1 ->> 'region', $1 ->> 'segment', $1 ->> 'period', ($1 ->> 'value')::numeric, $1 ->> 'source',
+                   l.month, i.code, l.key, %s::numeric, %s::numeric,
+                   ARRAY(SELECT b.batch_id FROM credit.batch b
+                          WHERE b.content = 'ledger' AND b.provider_id = l.institution_id AND b.newest_dated = l.month ORDER BY 1),
+                   NULL::text, NULL::timestamptz
+              FROM credit.%I l LEFT JOIN credit.institution i ON i.institution_id = l.institution_id
+             WHERE l.month BETWEEN $3 AND $4 AND l.region OPERATOR(credit.=) ANY ($5)
+               AND ($1 ->> 'segment' = '' OR l.segment = $1 ->> 'segment') AND %s
+             ORDER BY l.month, l.institution_id, l.key COLLATE "C" LIMIT $6 $q$,
+            coalesce('l.' || quote_ident(s.value_column), '1'), coalesce('l.' || quote_ident(s.weight_column), 'NULL'), s.ledger,
+            -- the condition as the recomputation of the measures has it
+            substring(credit._measure_query(s) FROM ' WHERE (.*) GROUP BY 2, 3, 4, 5, 6, 7$'))
+            USING u, s.version, first, last, credit._places((u ->> 'region')::credit.region_code), rest;
+        GET DIAGNOSTICS got = ROW_COUNT;
+        rest := rest - got;
+    END LOOP;
+END
+$$;
+COMMENT ON FUNCTION credit.target_lineage(text, text, date, credit.region_code, integer) IS
+    'what a target was judged by: the rows of ledgers with the deliveries of their month, or the figure with who reported it and when (目标溯源)';
+
+-- reminders -----------------------------------------------------------------------
+
+-- The period that a unit owes: the newest that is over and whose day has come, by the period that its targets ask for
+-- (quarters where they ask for none).
+CREATE FUNCTION credit._figures_owed(as_of date)
+    RETURNS TABLE (metric text, region credit.region_code, segment text, period daterange, unit text, due_day date)
+    LANGUAGE sql STABLE
+    BEGIN ATOMIC
+        WITH RECURSIVE judged(pack, region) AS (
+            SELECT p.pack_id, p.region FROM credit.pack p
+             WHERE NOT EXISTS (SELECT FROM credit.pack_adoption a WHERE a.pack = p.pack_id AND a.region = p.region)
+            UNION
+            SELECT a.pack, a.region FROM credit.pack_adoption a
+             WHERE a.adopted_from <= as_of AND coalesce(a.adopted_until > as_of, true)
+        ), used(region, metric, segment, per, first_day, last_day, depth) AS (
+            SELECT j.region, e.metric, e.segment, coalesce(e.per, 'quarter'), coalesce(e.start_date, p.start_date),
+                   coalesce(e.due_date, e.assumed_due, p.valid_until), 0
+              FROM judged j JOIN credit.pack p ON p.pack_id = j.pack JOIN credit.effective_target e ON e.pack = j.pack
+             WHERE e.tag NOT IN ('composite', 'milestone')
+            UNION
+            SELECT u.region, o.code, coalesce(o.segment, u.segment), u.per, u.first_day, u.last_day, u.depth + 1
+              FROM used u JOIN credit.metric m ON m.code = u.metric
+             CROSS JOIN LATERAL (VALUES (m.left_metric, m.left_segment), (m.right_metric, m.right_segment)) o(code, segment)
+             WHERE o.code IS NOT NULL AND u.depth < 8
+        ), owed AS (
+            SELECT DISTINCT u.region, u.metric, u.segment, s.reported_by, s.due_days, u.first_day, u.last_day,
+                   ('1 ' || CASE u.per WHEN 'quarter' THEN 'month' ELSE u.per END)::interval
+                       * CASE u.per WHEN 'quarter' THEN 3 ELSE 1 END AS step,
+                   date_trunc(u.per, as_of - s.due_days + 1)::date AS until
+              FROM used u
+             CROSS JOIN LATERAL (SELECT x.* FROM credit.metric_source x WHERE x.metric = u.metric ORDER BY x.version DESC LIMIT 1) s
+             WHERE s.kind = 'reported' AND s.reported_by IS NOT NULL AND s.due_days IS NOT NULL
+        )
+        SELECT DISTINCT o.metric, o.region, o.segment, daterange((o.until - o.step)::date, o.until), o.reported_by,
+               o.until - 1 + o.due_days
+          FROM owed o
+         WHERE o.until > o.first_day AND coalesce((o.until - o.step)::date <= o.last_day, true);
+    END;
+
+CREATE FUNCTION credit.figures_due(as_of date DEFAULT (now() AT TIME ZONE 'Asia/Shanghai')::date)
+    RETURNS TABLE (metric text, name_zh text, name_en text, unit text, region credit.region_code, segment text, first_day date,
+                   last_day date, due_day date, days_late integer)
+    LANGUAGE plpgsql STABLE SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
+BEGIN
+    IF as_of IS NULL OR NOT isfinite(as_of) THEN
+        RAISE EXCEPTION 'as_of must be a day' USING ERRCODE = 'invalid_parameter_value';
+    END IF;
+    RETURN QUERY
+        SELECT o.metric, m.name_zh, m.name_en, o.unit, o.region, o.segment, lower(o.period), upper(o.period) - 1, o.due_day,
+               figures_due.as_of - o.due_day
+          FROM credit._figures_owed(figures_due.as_of) o JOIN credit.metric m ON m.code = o.metric
+         WHERE NOT EXISTS (SELECT FROM credit.observation x
+                            WHERE x.metric = o.metric AND x.region OPERATOR(credit.=) o.region AND x.segment = o.segment
+                              AND upper(x.period) > lower(o.period)
+                              AND (upper(x.period) >= upper(o.period) OR m.additivity <> 'flow'))
+         ORDER BY o.due_day, o.unit COLLATE "C", o.metric COLLATE "C", o.region::text COLLATE "C", o.segment COLLATE "C";
+END
+$$;
+COMMENT ON FUNCTION credit.figures_due(date) IS
+    'figures that units should have reported by a day and have not: unit, period, due day, days late (应报未报数据)';
+
+CREATE TABLE credit.figure_reminder (
+    metric          text NOT NULL,
+    region          credit.region_code NOT NULL,
+    segment         text NOT NULL,
+    period          daterange NOT NULL,
+    unit            text NOT NULL,
+    due_day         date NOT NULL,
+    sent_by         text NOT NULL,
+    sent_at         timestamptz NOT NULL DEFAULT now(),
+    PRIMARY KEY (metric, region, segment, period)
+);
+COMMENT ON TABLE credit.figure_reminder IS 'reminders of due figures, each written once; what sends them on reads them here (催报记录)';
+
+-- The key lets only one of two calls at the same time write a reminder, and NOTIFY is sent with the commit of that one.
+CREATE FUNCTION credit.remind_figures(as_of date DEFAULT (now() AT TIME ZONE 'Asia/Shanghai')::date) RETURNS bigint
+    LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
+DECLARE
+    sent bigint := 0;
+    r credit.figure_reminder;
+BEGIN
+    IF as_of > (now() AT TIME ZONE 'Asia/Shanghai')::date THEN
+        RAISE EXCEPTION 'nothing is due on % yet', to_char(as_of, 'YYYY-MM-DD') USING ERRCODE = 'PC525',
+            HINT = 'credit.figures_due shows what will be.';
+    END IF;
+    FOR r IN
+        INSERT INTO credit.figure_reminder (metric, region, segment, period, unit, due_day, sent_by)
+        SELECT f.metric, f.region, f.segment, daterange(f.first_day, f.last_day, '[]'), f.unit, f.due_day, credit.calling_role()::text
+          FROM credit.figures_due(as_of) f
+         ORDER BY f.metric, f.region::text, f.segment, f.first_day, f.last_day
+        ON CONFLICT ON CONSTRAINT figure_reminder_pkey DO NOTHING
+        RETURNING *
+    LOOP
+        PERFORM pg_notify('credit_figure_due', jsonb_build_object('metric', r.metric, 'region', r.region::text, 'segment', r.segment,
+            'period', credit._period_text(r.period), 'unit', left(r.unit, 1000), 'due_day', to_char(r.due_day, 'YYYY-MM-DD'))::text);
+        sent := sent + 1;
+    END LOOP;
+    RETURN sent;
+END
+$$;
+COMMENT ON FUNCTION credit.remind_figures(date) IS
+    'writes a reminder for each due figure that has none, and tells channel credit_figure_due; returns how many (催报)';
+
+REVOKE ALL ON credit.figure_precedence, credit.figure_conflict, credit.figure_reminder FROM PUBLIC;
+GRANT SELECT ON credit.figure_precedence, credit.figure_conflict, credit.figure_reminder TO credit_operator, credit_analyst;
+REVOKE ALL ON FUNCTION credit._places(credit.region_code), credit._ledger_source(text),
+    credit._ledger_months(credit.metric_source, date, date, credit.region_code[]),
+    credit._measured(text, credit.region_code, text, daterange, credit.region_code[]), credit._prefers_reported(text), credit._conflicts(),
+    credit.set_precedence(text, text, text),
+    credit._part(text, text, daterange, credit.region_code[], text, text),
+    credit._members_of(text[], text[], daterange, credit.region_code[], text), credit._regions_below(credit.region_code),
+    credit._part_figure(credit.metric, text, daterange, credit.region_code[], text, text, credit.region_code),
+    credit._check_parts(credit.target, credit.metric, text), credit._one_target(text, text),
+    credit._place_of(text, date, credit.region_code),
+    credit.target_drivers(text, text, date, credit.region_code, text),
+    credit.target_lineage(text, text, date, credit.region_code, integer),
+    credit._figures_owed(date), credit.figures_due(date), credit.remind_figures(date) FROM PUBLIC;
+GRANT EXECUTE ON FUNCTION credit.target_drivers(text, text, date, credit.region_code, text), credit.figures_due(date),
+    credit._conflicts()
+    TO credit_operator, credit_analyst;
+-- rows of ledgers are business of institutions: analysts have none
+GRANT EXECUTE ON FUNCTION credit.target_lineage(text, text, date, credit.region_code, integer),
+    credit.set_precedence(text, text, text), credit.remind_figures(date) TO credit_operator;
+SELECT pg_catalog.pg_extension_config_dump('credit.figure_precedence', '');
+SELECT pg_catalog.pg_extension_config_dump('credit.figure_reminder', '');
+SELECT credit._audit_table('credit.figure_precedence');
+SELECT credit._audit_table('credit.figure_reminder');
