@@ -31,7 +31,7 @@ SELECT s.subject_id, right(s.code, -13)::integer AS i, p.current,
   FROM credit.subject s, (VALUES (false), (true)) p(current) WHERE s.code LIKE 'monitor-test-%' AND (p.current OR right(s.code, -13)::integer <= 500);
 -- ratings of 2022 and of 2023, as credit.rate stores them; days are those of Shanghai
 INSERT INTO credit.rating (subject_id, model_id, score, grade, inputs, inputs_digest, reasons, rated_by, rated_at)
-SELECT c.subject_id, e.model_id, e.score, e.grade, e.inputs::jsonb, credit._inputs_digest(e.inputs::jsonb), e.reasons::jsonb, 'test',
+SELECT c.subject_id, e.model_id, e.score, e.grade, e.inputs, e.inputs_digest, e.reasons, 'test',
        CASE WHEN current THEN timestamptz '2023-01-01 00:00+08' + i % 300 * interval '1 day' ELSE '2022-03-01 12:00+08' END
   FROM case_row c, LATERAL (SELECT x.* FROM credit._evaluate('watched', (SELECT r FROM (SELECT c.income, c.form) r)) x) e;
 -- older ratings of the same period do not count, nor does what is rated on the first day after it; some grades are not the score's, or not in the order
