@@ -332,6 +332,38 @@ check_lineage(Datum *subjects, Datum *records, int n, DateADT day, bool without_
 	pgcredit_owner_end(&saved);
 }
 
+static int
+by_number(const void *a, const void *b)
+{
+	int64		x = DatumGetInt64(*(const Datum *) a);
+	int64		y = DatumGetInt64(*(const Datum *) b);
+
+	return (x > y) - (x < y);
+}
+
+/*
+ * The records that a row names, in order, each once: a query that is planned
+ * otherwise names them in another order, and has used the same.  NULL becomes 0,
+ * which no record has.
+ */
+static int
+take_records(ArrayType *array, Datum **used)
+{
+	bool	   *nulls;
+	int			n;
+	int			kept = 0;
+
+	deconstruct_array(array, INT8OID, 8, true, TYPALIGN_DOUBLE, used, &nulls, &n);
+	for (int k = 0; k < n; k++)
+		if (nulls[k])
+			(*used)[k] = Int64GetDatum(0);
+	qsort(*used, n, sizeof(Datum), by_number);
+	for (int k = 0; k < n; k++)
+		if (kept == 0 || (*used)[kept - 1] != (*used)[k])
+			(*used)[kept++] = (*used)[k];
+	return kept;
+}
+
 /*
  * Take the rows over: check each, keep (subject, text of the value, records).
  */
@@ -352,7 +384,6 @@ take_rows(ReturnSetInfo *result, ArrayType *asked, DateADT day, bool without_dis
 		bool		nulls[3];
 		Datum		values[3];
 		Datum	   *used;
-		bool	   *used_nulls;
 		int			nused = 0;
 
 		for (int c = 0; c < 3; c++)
@@ -360,10 +391,10 @@ take_rows(ReturnSetInfo *result, ArrayType *asked, DateADT day, bool without_dis
 		check_subject(requested, n, nulls[0] ? 0 : DatumGetInt64(values[0]));
 		if (!nulls[1])
 			values[1] = CStringGetTextDatum(SPI_getvalue(table->vals[k], table->tupdesc, 2));
-		if (nulls[2])
-			values[2] = PointerGetDatum(construct_empty_array(INT8OID));
-		else
-			deconstruct_array(DatumGetArrayTypeP(values[2]), INT8OID, 8, true, TYPALIGN_DOUBLE, &used, &used_nulls, &nused);
+		if (!nulls[2])
+			nused = take_records(DatumGetArrayTypeP(values[2]), &used);
+		values[2] = PointerGetDatum(nused > 0 ? construct_array(used, nused, INT8OID, 8, true, TYPALIGN_DOUBLE) :
+									construct_empty_array(INT8OID));
 		nulls[2] = false;
 		for (int u = 0; u < nused; u++)
 		{
@@ -374,7 +405,7 @@ take_rows(ReturnSetInfo *result, ArrayType *asked, DateADT day, bool without_dis
 				records = repalloc_huge(records, sizeof(Datum) * room);
 			}
 			subjects[npairs] = values[0];
-			records[npairs++] = used_nulls[u] ? Int64GetDatum(0) : used[u];
+			records[npairs++] = used[u];
 		}
 		tuplestore_putvalues(result->setResult, result->setDesc, values, nulls);
 	}

@@ -67,6 +67,10 @@ SELECT status, pg_temp.tax(false) AS with_disputed, pg_temp.tax(true) AS without
 SELECT v.without_disputed, v.value, pg_temp.months(v.record_ids) AS records
   FROM credit.indicator_value v JOIN s USING (subject_id) JOIN credit.indicator i USING (indicator_id)
  WHERE s.code = 'ind-1' AND i.code = 'ind_tax' AND v.as_of = '2026-03-31' ORDER BY v.computed_at;
+-- the order in which a query names its records says nothing
+SELECT pg_temp.register('number', 'SELECT subject_id, 1, array_agg(record_id ORDER BY dated) || array_agg(record_id ORDER BY dated DESC) FROM credit.record_as_of WHERE subject_id = ANY ($1) GROUP BY 1');
+SELECT i.record_ids = ARRAY(SELECT DISTINCT u FROM unnest(i.record_ids) u ORDER BY 1) AS in_order, cardinality(i.record_ids) > 1 AS many
+  FROM s, LATERAL credit.indicators_of(s.subject_id, '2026-03-31') i WHERE s.code = 'ind-1' AND i.indicator = 'ind_try';
 -- what a query may not do
 SELECT pg_temp.register('number', 'SELECT 1::bigint, 1, NULL::bigint[]; SELECT 2');
 SELECT pg_temp.register('number', 'DELETE FROM credit.record RETURNING 1::bigint, 1, NULL::bigint[]');
