@@ -23,7 +23,7 @@ CREATE TEMP VIEW room_function AS
     SELECT p.oid, p.proname FROM pg_proc p
      WHERE p.pronamespace = 'credit'::regnamespace
        AND (coalesce(pg_get_function_sqlbody(p.oid), p.prosrc) ~ 'credit\.(metric|pack|target|observation|reported_figures|_figure|_outcome|_case)\M'
-            OR p.proname ~ '(^_?observe|_observation$|_pack$|_target$|^target_|^_judge|_annual_rate$|^annual_rate$|_of_growth$)');
+            OR p.proname ~ '(^_?observe|_observation$|(?<!_rating)_pack$|_target$|^target_|^_judge|_annual_rate$|^annual_rate$|_of_growth$)');
 SELECT cmp_ok((SELECT count(*) FROM room_function), '>', 30::bigint, 'the functions are found');
 SELECT is(has_function_privilege('public', f.oid, 'EXECUTE'), f.proname IN ('annual_rate', 'base_of_growth', 'compare_annual_rate'),
           'PUBLIC and ' || f.oid::regprocedure)
