@@ -114,6 +114,23 @@ COMMENT ON COLUMN credit.ledger_partition.end_month IS 'exclusive';
 
 -- recomputing -----------------------------------------------------------------
 
+-- The condition on rows of the ledger that count for a source.
+CREATE FUNCTION credit._measure_condition(source credit.metric_source) RETURNS text
+    LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp
+    BEGIN ATOMIC
+        SELECT concat_ws(' AND ', 'true', quote_ident((source).value_column) || ' IS NOT NULL',
+                         quote_ident((source).weight_column) || ' IS NOT NULL',
+                         CASE (source).kind WHEN 'distinct' THEN 'subject_id IS NOT NULL' END,
+                         (SELECT string_agg(concat_ws(' AND ',
+                                     CASE WHEN c ? 'is' THEN format('%I = %L::boolean', c ->> 'column', c ->> 'is') END,
+                                     CASE WHEN c ? 'in' THEN format('%I = ANY (%L::text[])', c ->> 'column',
+                                          ARRAY(SELECT jsonb_array_elements_text(c -> 'in'))) END,
+                                     CASE WHEN c ? '>=' THEN format('%I >= %L::numeric', c ->> 'column', c ->> '>=') END,
+                                     CASE WHEN c ? '<=' THEN format('%I <= %L::numeric', c ->> 'column', c ->> '<=') END),
+                                     ' AND ')
+                            FROM jsonb_array_elements((source).filter) c));
+    END;
+
 -- The query that counts a source from its ledger, written from the definition and by nothing that maintains cells.
 CREATE FUNCTION credit._measure_query(source credit.metric_source) RETURNS text
     LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp
@@ -126,18 +143,7 @@ CREATE FUNCTION credit._measure_query(source credit.metric_source) RETURNS text
                                          WHEN 'weighted' THEN format('sum(%I * %I)', (source).value_column, (source).weight_column)
                                          ELSE '0' END,
                       CASE (source).kind WHEN 'weighted' THEN format('sum(%I)', (source).weight_column) ELSE '0' END,
-                      (source).ledger,
-                      concat_ws(' AND ', 'true', quote_ident((source).value_column) || ' IS NOT NULL',
-                                quote_ident((source).weight_column) || ' IS NOT NULL',
-                                CASE (source).kind WHEN 'distinct' THEN 'subject_id IS NOT NULL' END,
-                                (SELECT string_agg(concat_ws(' AND ', 
-                                            CASE WHEN c ? 'is' THEN format('%I = %L::boolean', c ->> 'column', c ->> 'is') END,
-                                            CASE WHEN c ? 'in' THEN format('%I = ANY (%L::text[])', c ->> 'column',
-                                                 ARRAY(SELECT jsonb_array_elements_text(c -> 'in'))) END,
-                                            CASE WHEN c ? '>=' THEN format('%I >= %L::numeric', c ->> 'column', c ->> '>=') END,
-                                            CASE WHEN c ? '<=' THEN format('%I <= %L::numeric', c ->> 'column', c ->> '<=') END),
-                                            ' AND ')
-                                   FROM jsonb_array_elements((source).filter) c)));
+                      (source).ledger, credit._measure_condition(source));
     END;
 
 -- What is wrong with a definition, NULL for a good one.
@@ -833,7 +839,7 @@ REVOKE ALL ON credit.metric_source, credit.metric_definition, credit._measure_de
     credit.measure_now, credit.measure_state FROM PUBLIC;
 GRANT SELECT ON credit.metric_source, credit.metric_definition, credit.measure_now TO credit_operator, credit_analyst;
 GRANT SELECT ON credit.measure_state, credit.ledger_partition TO credit_operator;
-REVOKE ALL ON FUNCTION credit._measure_query(credit.metric_source), credit._source_problem(credit.metric_source),
+REVOKE ALL ON FUNCTION credit._measure_condition(credit.metric_source), credit._measure_query(credit.metric_source), credit._source_problem(credit.metric_source),
     credit._forget_sources(regclass), credit._measure_partition(regclass, regclass, integer), credit._measure_change(),
     credit._need_read_committed(text), credit._check_source(), credit._count_sources(),
     credit.define_source(text, text, text, jsonb, text, text, text, integer, text),
