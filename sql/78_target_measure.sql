@@ -291,21 +291,32 @@ COMMENT ON VIEW credit.metric_definition IS
 
 -- triggers on ledgers and partitions --------------------------------------------
 
-CREATE FUNCTION credit._watch_table(rel regclass, suffix text, whole boolean) RETURNS void
+-- Those of the ledgers and of the partitions that come with them.
+CREATE FUNCTION credit._watch_table(rel regclass, whole boolean) RETURNS void
     LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $$
+DECLARE
+    e text;
 BEGIN
-    EXECUTE format('CREATE TRIGGER measure_insert%s AFTER INSERT ON %s REFERENCING NEW TABLE AS added '
-                   'FOR EACH STATEMENT EXECUTE FUNCTION credit._measure_change()', suffix, rel);
-    EXECUTE format('CREATE TRIGGER measure_update%s AFTER UPDATE ON %s REFERENCING OLD TABLE AS gone NEW TABLE AS added '
-                   'FOR EACH STATEMENT EXECUTE FUNCTION credit._measure_change()', suffix, rel);
-    EXECUTE format('CREATE TRIGGER measure_delete%s AFTER DELETE ON %s REFERENCING OLD TABLE AS gone '
-                   'FOR EACH STATEMENT EXECUTE FUNCTION credit._measure_change()', suffix, rel);
+    FOREACH e IN ARRAY '{INSERT,UPDATE,DELETE}'::text[] LOOP
+        EXECUTE format('CREATE TRIGGER measure_%s AFTER %s ON %s REFERENCING %s FOR EACH STATEMENT '
+                       'EXECUTE FUNCTION credit._measure_change()', lower(e), e, rel,
+                       CASE e WHEN 'INSERT' THEN 'NEW TABLE AS new_rows' WHEN 'DELETE' THEN 'OLD TABLE AS old_rows'
+                              ELSE 'OLD TABLE AS old_rows NEW TABLE AS new_rows' END);
+        EXECUTE format('CREATE TRIGGER audit_%s AFTER %s ON %s REFERENCING %s FOR EACH STATEMENT '
+                       'EXECUTE FUNCTION credit.audit_write(''bulk'')', lower(e), e, rel,
+                       CASE e WHEN 'INSERT' THEN 'NEW TABLE AS new_rows' WHEN 'DELETE' THEN 'OLD TABLE AS old_rows'
+                              ELSE 'OLD TABLE AS old_rows NEW TABLE AS new_rows' END);
+    END LOOP;
+    EXECUTE format('CREATE TRIGGER audit_truncate AFTER TRUNCATE ON %s FOR EACH STATEMENT '
+                   'EXECUTE FUNCTION credit.audit_write(''bulk'')', rel);
     IF whole THEN
-        EXECUTE format('CREATE TRIGGER measure_truncate%s BEFORE TRUNCATE ON %s '
-                       'FOR EACH STATEMENT EXECUTE FUNCTION credit._measure_change()', suffix, rel);
+        EXECUTE format('CREATE TRIGGER measure_truncate BEFORE TRUNCATE ON %s '
+                       'FOR EACH STATEMENT EXECUTE FUNCTION credit._measure_change()', rel);
     END IF;
 END
 $$;
+CREATE FUNCTION credit._watch_partition(part regclass, measured regproc, recorded regproc) RETURNS void
+    AS 'MODULE_PATHNAME', 'pgcredit_watch_partition' LANGUAGE C VOLATILE STRICT;
 
 -- Bring the measures in line with the partitions that the ledgers have now. Partitions come and go under locks that keep
 -- writers away from them until this transaction ends.
@@ -328,7 +339,8 @@ BEGIN
                 PERFORM credit._measure_partition(p.part::regclass, format('credit.%I', p.ledger)::regclass, -1);
             END IF;
             FOR tg IN SELECT t.tgname FROM pg_trigger t
-                       WHERE t.tgrelid = p.part AND t.tgfoid = 'credit._measure_change()'::regprocedure LOOP
+                       WHERE t.tgrelid = p.part AND t.tgfoid IN ('credit._measure_change()'::regprocedure,
+                                                                 'credit.audit_write()'::regprocedure) LOOP
                 EXECUTE format('DROP TRIGGER %I ON %s', tg, p.part::regclass);
             END LOOP;
         ELSIF p.is_leaf THEN
@@ -364,8 +376,12 @@ BEGIN
         VALUES (p.part, p.ledger, p.is_leaf, p.bound = 'DEFAULT',
                 CASE WHEN p.bound ~ 'FROM \(MINVALUE' THEN '-infinity' ELSE substring(p.bound FROM 'FROM \(''([^'']*)''') END::date,
                 CASE WHEN p.bound ~ 'TO \(MAXVALUE' THEN 'infinity' ELSE substring(p.bound FROM 'TO \(''([^'']*)''') END::date);
-        -- the default partition comes with the extension, the others may come out of a dump with triggers of that name
-        PERFORM credit._watch_table(p.part, CASE WHEN p.bound = 'DEFAULT' THEN '' ELSE '_' || p.part::oid::text END, p.is_leaf);
+        IF EXISTS (SELECT FROM pg_depend d WHERE d.classid = 'pg_class'::regclass AND d.objid = p.part
+                      AND d.refclassid = 'pg_extension'::regclass AND d.deptype = 'e') THEN
+            PERFORM credit._watch_table(p.part, p.is_leaf);
+        ELSE
+            PERFORM credit._watch_partition(p.part, 'credit._measure_change', 'credit.audit_write');
+        END IF;
         IF p.is_leaf THEN
             PERFORM credit._measure_partition(p.part, format('credit.%I', p.ledger)::regclass, 1);
         END IF;
@@ -823,7 +839,7 @@ DECLARE
     l text;
 BEGIN
     FOR l IN SELECT g.ledger FROM credit.ledger g ORDER BY g.ledger LOOP
-        PERFORM credit._watch_table(pg_catalog.format('credit.%I', l)::regclass, '', false);
+        PERFORM credit._watch_table(pg_catalog.format('credit.%I', l)::regclass, false);
     END LOOP;
     PERFORM credit._reconcile_ledgers();
 END
@@ -843,7 +859,7 @@ REVOKE ALL ON FUNCTION credit._measure_condition(credit.metric_source), credit._
     credit._forget_sources(regclass), credit._measure_partition(regclass, regclass, integer), credit._measure_change(),
     credit._need_read_committed(text), credit._check_source(), credit._count_sources(),
     credit.define_source(text, text, text, jsonb, text, text, text, integer, text),
-    credit._watch_table(regclass, text, boolean), credit._reconcile_ledgers(), credit._ledger_altered(), credit._ledger_dropped(),
+    credit._watch_table(regclass, boolean), credit._watch_partition(regclass, regproc, regproc), credit._reconcile_ledgers(), credit._ledger_altered(), credit._ledger_dropped(),
     credit._region_above(credit.region_code, credit.region_code, boolean, credit.region_code),
     credit.regions_within(credit.region_code),
     credit._measure_source(credit.metric_source, date, date, credit.region_code[], integer, text, text),
