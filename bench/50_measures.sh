@@ -2,8 +2,8 @@
 # ledgers with measures that maintain themselves, against the ledger without, recomputation, a materialized view, and triggers in PL/pgSQL
 #
 # The same loans go into the ledger with all of its metrics maintained and its entries left in the log, into the same
-# ledger without triggers, and into a table of the same shape with the usual trigger that keeps one summary table for one metric, a row for each region and
-# month.  Then a figure is read: from the measures, by recomputation, and from a materialized view that is refreshed.
+# ledger without triggers, and into a table of the same shape with the usual trigger that keeps one summary table for one
+# metric, a row for each region and month.  Then a figure is read: from the measures, by recomputation, and from a materialized view that is refreshed.
 # Single rows by many clients come last, and how far the folder is behind.
 
 sql -v loans=$((rows / 10)) <<'SQL'

@@ -515,6 +515,8 @@ INSERT INTO expected SELECT trim(l), '.......' FROM string_to_table($$
     credit._reconcile_ledgers()
     credit._source_problem(credit.metric_source)
     credit._take_ledger(bigint,text,integer,date,jsonb[])
+    credit._extend_ahead()
+    credit._extend_ledger(text,date)
     credit._watch_table(regclass,boolean)
     credit._watch_partition(regclass,regproc,regproc)
     credit._consent_draft(bigint,text,text[],text[],timestamp with time zone,timestamp with time zone,text,integer,text,integer,date,date,interval,text,text)
