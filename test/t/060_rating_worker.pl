@@ -154,8 +154,15 @@ ok($node->poll_query_until('postgres', 'SELECT count(*) = 1 FROM credit.rating W
 
 sql(q{SELECT credit.set_dynamic('live', false)});
 ok($node->poll_query_until('postgres', "SELECT count(*) = 0 FROM pg_stat_activity WHERE backend_type = 'pgcredit rating'"), 'no dynamic model any more: the worker goes');
+# Seconds that a row takes: long where a run is to be caught in the middle.
+sub row_takes
+{
+	my ($seconds) = @_;
+	sql("CREATE OR REPLACE FUNCTION public.slow(integer) RETURNS numeric LANGUAGE plpgsql AS 'BEGIN PERFORM pg_sleep($seconds); RETURN \$1; END'");
+	return;
+}
+row_takes(0.1);
 sql(q{
-	CREATE FUNCTION public.slow(integer) RETURNS numeric LANGUAGE plpgsql AS $$ BEGIN PERFORM pg_sleep(0.02); RETURN $1; END $$;
 	CREATE TABLE public.applicant AS SELECT g AS subject_id, g AS amount FROM generate_series(1, 50) g;
 	CREATE VIEW public.slowly AS SELECT subject_id, public.slow(amount) AS taxes FROM public.applicant;
 	DELETE FROM credit.rating});
@@ -164,6 +171,7 @@ sub start_run
 	my ($workers) = @_;
 	my $session = session($node, $superuser);
 
+	row_takes(0.1);
 	$session->{stdin} .= "CALL credit.rate_all('live', 'slowly', batch_size => 5, workers => $workers);\n";
 	$session->{run}->pump_nb;
 	return $session;
@@ -178,6 +186,7 @@ my $done = sql("SELECT subjects_done FROM credit.stat_progress_rating WHERE run_
 cmp_ok($done, '>', 0, 'what was done is kept');
 cmp_ok($done, '<', 50, 'the rest is not');
 is(sql('SELECT count(*) FROM credit.rating'), $done, 'a rating for each that is done');
+row_takes(0);
 sql("CALL credit.rate_all(NULL, run_id => $run)");
 is(sql('SELECT count(*), count(DISTINCT subject_id) FROM credit.rating'), '50|50', 'gone on with: each subject once');
 is(sql("SELECT status, batches, batches_done, rated FROM credit.stat_progress_rating WHERE run_id = $run"), 'finished|10|10|50', 'finished');
@@ -192,6 +201,7 @@ ok($node->poll_query_until('postgres', "SELECT count(*) = 0 FROM pg_stat_activit
 eval { $caller->quit };
 $run = sql('SELECT max(run_id) FROM credit.rating_run');
 is(sql('SELECT count(*) FROM credit.rating'), sql("SELECT subjects_done FROM credit.stat_progress_rating WHERE run_id = $run"), 'a rating for each that is done');
+row_takes(0);
 sql("CALL credit.rate_all(NULL, run_id => $run, workers => 3)");
 is(sql('SELECT count(*), count(DISTINCT subject_id) FROM credit.rating'), '50|50', 'gone on with by four: each subject once');
 
@@ -235,6 +245,7 @@ for my $victim ('a worker', 'the caller')
 	is(sql('SELECT status FROM credit.rating_run ORDER BY run_id DESC LIMIT 1'), 'running', "$victim killed: the run can be gone on with");
 	$run = sql('SELECT max(run_id) FROM credit.rating_run');
 	is(sql('SELECT count(*) FROM credit.rating'), sql("SELECT subjects_done FROM credit.stat_progress_rating WHERE run_id = $run"), 'a rating for each that is done');
+	row_takes(0);
 	sql("CALL credit.rate_all(NULL, run_id => $run, workers => 1)");
 	rated_once("$victim killed, gone on with");
 }
