@@ -315,7 +315,7 @@ BEGIN
     END IF;
 END
 $$;
-CREATE FUNCTION credit._watch_partition(part regclass, measured regproc, recorded regproc) RETURNS void
+CREATE FUNCTION credit._watch_partition(part regclass) RETURNS void
     AS 'MODULE_PATHNAME', 'pgcredit_watch_partition' LANGUAGE C VOLATILE STRICT;
 
 -- Bring the measures in line with the partitions that the ledgers have now. Partitions come and go under locks that keep
@@ -327,10 +327,14 @@ DECLARE
     tg name;
 BEGIN
     FOR p IN
+        WITH tree AS MATERIALIZED (
+            SELECT l.ledger, t.relid::oid AS part
+              FROM credit.ledger l CROSS JOIN LATERAL pg_partition_tree(to_regclass(format('credit.%I', l.ledger))) t
+        )
         SELECT o.part, o.ledger, o.is_leaf, o.is_default, o.first_month, o.end_month, c.oid IS NOT NULL AS there
           FROM credit.ledger_partition o
           LEFT JOIN pg_class c ON c.oid = o.part
-         WHERE NOT EXISTS (SELECT FROM pg_partition_tree(to_regclass(format('credit.%I', o.ledger))) t WHERE t.relid = o.part)
+         WHERE (o.ledger, o.part) NOT IN (SELECT t.ledger, t.part FROM tree t)
          ORDER BY o.part
     LOOP
         IF p.there THEN
@@ -380,7 +384,7 @@ BEGIN
                       AND d.refclassid = 'pg_extension'::regclass AND d.deptype = 'e') THEN
             PERFORM credit._watch_table(p.part, p.is_leaf);
         ELSE
-            PERFORM credit._watch_partition(p.part, 'credit._measure_change', 'credit.audit_write');
+            PERFORM credit._watch_partition(p.part);
         END IF;
         IF p.is_leaf THEN
             PERFORM credit._measure_partition(p.part, format('credit.%I', p.ledger)::regclass, 1);
@@ -859,7 +863,7 @@ REVOKE ALL ON FUNCTION credit._measure_condition(credit.metric_source), credit._
     credit._forget_sources(regclass), credit._measure_partition(regclass, regclass, integer), credit._measure_change(),
     credit._need_read_committed(text), credit._check_source(), credit._count_sources(),
     credit.define_source(text, text, text, jsonb, text, text, text, integer, text),
-    credit._watch_table(regclass, boolean), credit._watch_partition(regclass, regproc, regproc), credit._reconcile_ledgers(), credit._ledger_altered(), credit._ledger_dropped(),
+    credit._watch_table(regclass, boolean), credit._watch_partition(regclass), credit._reconcile_ledgers(), credit._ledger_altered(), credit._ledger_dropped(),
     credit._region_above(credit.region_code, credit.region_code, boolean, credit.region_code),
     credit.regions_within(credit.region_code),
     credit._measure_source(credit.metric_source, date, date, credit.region_code[], integer, text, text),

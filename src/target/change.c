@@ -21,6 +21,7 @@
 #include "fmgr.h"
 #include "nodes/makefuncs.h"
 #include "nodes/value.h"
+#include "parser/parse_func.h"
 #include "utils/lsyscache.h"
 #include "utils/rel.h"
 #include "utils/snapmgr.h"
@@ -153,8 +154,8 @@ add_trigger(Oid part, const char *name, Oid function, int16 timing, int16 event,
 }
 
 /*
- * credit._watch_partition(part regclass, measured regproc, recorded regproc): gives
- * a partition that is no member of the extension the triggers that a ledger has.
+ * credit._watch_partition(part regclass): gives a partition that is no member of
+ * the extension the triggers that a ledger has.
  *
  * They are internal ones: pg_dump leaves those out, so that they are made as the
  * partition of a restored dump is attached, and are there once.  An ordinary
@@ -164,7 +165,9 @@ Datum
 pgcredit_watch_partition(PG_FUNCTION_ARGS)
 {
 	Oid			part = PG_GETARG_OID(0);
-	bool		leaf = get_rel_relkind(part) == RELKIND_RELATION;
+	char		kind = get_rel_relkind(part);
+	Oid			measure;
+	Oid			audit;
 	static const struct
 	{
 		int16		event;
@@ -177,14 +180,20 @@ pgcredit_watch_partition(PG_FUNCTION_ARGS)
 		{TRIGGER_TYPE_TRUNCATE, "measure_truncate", "audit_truncate"}
 	};
 
+	if (kind != RELKIND_RELATION && kind != RELKIND_PARTITIONED_TABLE)
+		ereport(ERROR,
+				(errcode(ERRCODE_WRONG_OBJECT_TYPE),
+				 errmsg("relation %u cannot be a partition of a ledger", part)));
+	measure = LookupFuncName(list_make2(makeString("credit"), makeString("_measure_change")), 0, NULL, false);
+	audit = LookupFuncName(list_make2(makeString("credit"), makeString("audit_write")), 0, NULL, false);
 	for (int k = 0; k < lengthof(events); k++)
 	{
 		bool		truncate = events[k].event == TRIGGER_TYPE_TRUNCATE;
 
-		if (leaf || !truncate)
-			add_trigger(part, events[k].measure, PG_GETARG_OID(1),
+		if (kind == RELKIND_RELATION || !truncate)
+			add_trigger(part, events[k].measure, measure,
 						truncate ? TRIGGER_TYPE_BEFORE : TRIGGER_TYPE_AFTER, events[k].event, NIL);
-		add_trigger(part, events[k].audit, PG_GETARG_OID(2), TRIGGER_TYPE_AFTER, events[k].event,
+		add_trigger(part, events[k].audit, audit, TRIGGER_TYPE_AFTER, events[k].event,
 					list_make1(makeString(pstrdup("bulk"))));
 	}
 	CommandCounterIncrement();

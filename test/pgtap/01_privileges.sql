@@ -518,7 +518,7 @@ INSERT INTO expected SELECT trim(l), '.......' FROM string_to_table($$
     credit._extend_ahead()
     credit._extend_ledger(text,date)
     credit._watch_table(regclass,boolean)
-    credit._watch_partition(regclass,regproc,regproc)
+    credit._watch_partition(regclass)
     credit._consent_draft(bigint,text,text[],text[],timestamp with time zone,timestamp with time zone,text,integer,text,integer,date,date,interval,text,text)
     credit._consent_final()
     credit._consent_members(credit.consent)
