@@ -1,9 +1,9 @@
 # bench/50_measures.sh
 # ledgers with measures that maintain themselves, against the ledger without, recomputation, a materialized view, and triggers in PL/pgSQL
 #
-# The same loans go into the ledger with all of its metrics maintained, into the same ledger without triggers, and into a
-# table of the same shape with the usual trigger that keeps one summary table for one metric, a row for each region and
-# month.  Then a figure is read: from the measures, by recomputation, and from a materialized view that is refreshed.
+# The same loans go into the ledger with all of its metrics maintained and its entries left in the log, into the same
+# ledger without triggers, and into a table of the same shape with the usual trigger that keeps one summary table for one
+# metric, a row for each region and month.  Then a figure is read: from the measures, by recomputation, and from a materialized view that is refreshed.
 # Single rows by many clients come last, and how far the folder is behind.
 
 sql -v loans=$((rows / 10)) <<'SQL'
@@ -50,7 +50,7 @@ for _ in $(seq "$rounds"); do
 	sql -c "SET session_replication_role = replica" -c "TRUNCATE credit.loan_balance_2024_01"
 	usual="$usual $(seconds_of 'INSERT INTO measures.usual SELECT * FROM measures.given')"
 done
-compare "insert of $((rows / 10)) loans: all metrics / none, s" "$with" "$without" "<= 2"
+compare "insert of $((rows / 10)) loans: all metrics and the entry / none, s" "$with" "$without" "<= 2"
 compare "insert: PL/pgSQL summary of one metric / all metrics, s" "$usual" "$with" ">= 1"
 
 measured="" counted="" refreshed=""
@@ -76,7 +76,7 @@ for _ in $(seq "$rounds"); do
 	without="$without $(place_env+=(PGOPTIONS='-c session_replication_role=replica'); tps_of 32 "$single")"
 	usual="$usual $(tps_of 32 "$hot")"
 done
-compare "single rows by 32 clients: all metrics / none, per s" "$with" "$without" ">= 0.8"
+compare "single rows by 32 clients: all metrics and entries / none, per s" "$with" "$without" ">= 0.5"
 compare "single rows by 32 clients: all metrics / PL/pgSQL summary" "$with" "$usual" ">= 1"
 compare "seconds since the last fold, under that load" "$lag" "1" "<= 1"
 [ "$(sql -At -c "SET session_replication_role = origin" -c "SELECT credit.rebuild_measures() > 0" -c "SELECT count(*) FROM credit.check_measures()" | tail -n 1)" = 0 ] ||

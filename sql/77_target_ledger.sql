@@ -268,14 +268,34 @@ COMMENT ON COLUMN credit.ledger_correction.batch_id IS 'the delivery that correc
 
 -- partitions ------------------------------------------------------------------
 
--- Give the ledgers a partition for each month up to the one of the day. Rows of a month that are already in the partition
--- for others are moved; nobody writes to the ledger meanwhile.
+-- Give a ledger a partition for a month, where none has it: returns whether it did. Rows of the month that are already in the
+-- partition for others are moved; nobody writes to the ledger meanwhile.
+CREATE FUNCTION credit._extend_ledger(ledger text, first date) RETURNS boolean
+    LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $$
+DECLARE
+    part text := format('%s_%s', ledger, to_char(first, 'YYYY_MM'));
+BEGIN
+    IF to_regclass(format('credit.%I', part)) IS NOT NULL
+       OR EXISTS (SELECT FROM credit.ledger_partition p WHERE p.ledger = _extend_ledger.ledger AND NOT p.is_default
+                     AND p.first_month <= first AND p.end_month > first) THEN
+        RETURN false;
+    END IF;
+    EXECUTE format('CREATE TABLE credit.%I (LIKE credit.%I INCLUDING DEFAULTS INCLUDING CONSTRAINTS, '
+                   'PRIMARY KEY (institution_id, key, month))', part, ledger);
+    EXECUTE format('LOCK TABLE credit.%I IN ACCESS EXCLUSIVE MODE', ledger);
+    EXECUTE format('WITH moved AS (DELETE FROM credit.%I WHERE month = %L RETURNING *) '
+                   'INSERT INTO credit.%I SELECT * FROM moved', ledger || '_other', first, part);
+    EXECUTE format('ALTER TABLE credit.%I ATTACH PARTITION credit.%I FOR VALUES FROM (%L) TO (%L)',
+                   ledger, part, first, (first + interval '1 month')::date);
+    RETURN true;
+END
+$$;
+
 CREATE FUNCTION credit.extend_ledgers(from_day date, until_day date) RETURNS integer
     LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
 DECLARE
     l text;
     first date;
-    part text;
     made integer := 0;
 BEGIN
     IF from_day IS NULL OR until_day IS NULL OR NOT isfinite(from_day) OR NOT isfinite(until_day)
@@ -285,16 +305,7 @@ BEGIN
     END IF;
     FOR l IN SELECT g.ledger FROM credit.ledger g ORDER BY g.ledger LOOP
         FOR first IN SELECT generate_series(date_trunc('month', from_day::timestamp), until_day::timestamp, '1 month')::date LOOP
-            part := format('%s_%s', l, to_char(first, 'YYYY_MM'));
-            CONTINUE WHEN to_regclass(format('credit.%I', part)) IS NOT NULL;
-            EXECUTE format('CREATE TABLE credit.%I (LIKE credit.%I INCLUDING DEFAULTS INCLUDING CONSTRAINTS, '
-                           'PRIMARY KEY (institution_id, key, month))', part, l);
-            EXECUTE format('LOCK TABLE credit.%I IN ACCESS EXCLUSIVE MODE', l);
-            EXECUTE format('WITH moved AS (DELETE FROM credit.%I WHERE month = %L RETURNING *) '
-                           'INSERT INTO credit.%I SELECT * FROM moved', l || '_other', first, part);
-            EXECUTE format('ALTER TABLE credit.%I ATTACH PARTITION credit.%I FOR VALUES FROM (%L) TO (%L)',
-                           l, part, first, (first + interval '1 month')::date);
-            made := made + 1;
+            made := made + credit._extend_ledger(l, first)::integer;
         END LOOP;
     END LOOP;
     RETURN made;
@@ -302,6 +313,30 @@ END
 $$;
 COMMENT ON FUNCTION credit.extend_ledgers(date, date) IS
     'give every ledger a partition for each month of the span; returns how many were made (台账分区)';
+
+-- Make one of the partitions of this month and the two to come that is missing: returns whether it did. The folder calls it,
+-- each time in a transaction of its own, so that no lock is held while another is waited for. What hinders it, a writer that
+-- goes on for longer than the folder waits for a lock, hinders no folding.
+CREATE FUNCTION credit._extend_ahead() RETURNS boolean
+    LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $$
+DECLARE
+    l text;
+    first date;
+BEGIN
+    FOR l, first IN
+        SELECT g.ledger, (date_trunc('month', now()) + k * interval '1 month')::date
+          FROM credit.ledger g CROSS JOIN generate_series(0, 2) k ORDER BY 2, 1
+    LOOP
+        IF credit._extend_ledger(l, first) THEN
+            RETURN true;
+        END IF;
+    END LOOP;
+    RETURN false;
+EXCEPTION WHEN OTHERS THEN
+    RAISE LOG 'partition of ledger "%" for % was not made: %', l, first, sqlerrm;
+    RETURN false;
+END
+$$;
 
 -- delivering ------------------------------------------------------------------
 
@@ -508,7 +543,7 @@ REVOKE ALL ON credit.loan_balance, credit.loan_issue, credit.line_of_credit, cre
     credit.financing_demand_other, credit.platform_registration_other, credit.park_other, credit.park_tenant_other,
     credit.ledger, credit.ledger_correction FROM PUBLIC;
 GRANT SELECT ON credit.ledger TO credit_operator, credit_provider, credit_institution, credit_analyst;
-REVOKE ALL ON FUNCTION credit.extend_ledgers(date, date), credit._take_ledger(bigint, text, integer, date, jsonb[]),
+REVOKE ALL ON FUNCTION credit.extend_ledgers(date, date), credit._extend_ledger(text, date), credit._extend_ahead(), credit._take_ledger(bigint, text, integer, date, jsonb[]),
     credit._ledger_subject(text), credit._ledger_row_fits(credit.region_code, bigint),
     credit.deliver(text, date, jsonb, text, boolean) FROM PUBLIC;
 GRANT EXECUTE ON FUNCTION credit.extend_ledgers(date, date) TO credit_operator;

@@ -114,6 +114,23 @@ COMMENT ON COLUMN credit.ledger_partition.end_month IS 'exclusive';
 
 -- recomputing -----------------------------------------------------------------
 
+-- The condition on rows of the ledger that count for a source.
+CREATE FUNCTION credit._measure_condition(source credit.metric_source) RETURNS text
+    LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp
+    BEGIN ATOMIC
+        SELECT concat_ws(' AND ', 'true', quote_ident((source).value_column) || ' IS NOT NULL',
+                         quote_ident((source).weight_column) || ' IS NOT NULL',
+                         CASE (source).kind WHEN 'distinct' THEN 'subject_id IS NOT NULL' END,
+                         (SELECT string_agg(concat_ws(' AND ',
+                                     CASE WHEN c ? 'is' THEN format('%I = %L::boolean', c ->> 'column', c ->> 'is') END,
+                                     CASE WHEN c ? 'in' THEN format('%I = ANY (%L::text[])', c ->> 'column',
+                                          ARRAY(SELECT jsonb_array_elements_text(c -> 'in'))) END,
+                                     CASE WHEN c ? '>=' THEN format('%I >= %L::numeric', c ->> 'column', c ->> '>=') END,
+                                     CASE WHEN c ? '<=' THEN format('%I <= %L::numeric', c ->> 'column', c ->> '<=') END),
+                                     ' AND ')
+                            FROM jsonb_array_elements((source).filter) c));
+    END;
+
 -- The query that counts a source from its ledger, written from the definition and by nothing that maintains cells.
 CREATE FUNCTION credit._measure_query(source credit.metric_source) RETURNS text
     LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp
@@ -126,18 +143,7 @@ CREATE FUNCTION credit._measure_query(source credit.metric_source) RETURNS text
                                          WHEN 'weighted' THEN format('sum(%I * %I)', (source).value_column, (source).weight_column)
                                          ELSE '0' END,
                       CASE (source).kind WHEN 'weighted' THEN format('sum(%I)', (source).weight_column) ELSE '0' END,
-                      (source).ledger,
-                      concat_ws(' AND ', 'true', quote_ident((source).value_column) || ' IS NOT NULL',
-                                quote_ident((source).weight_column) || ' IS NOT NULL',
-                                CASE (source).kind WHEN 'distinct' THEN 'subject_id IS NOT NULL' END,
-                                (SELECT string_agg(concat_ws(' AND ', 
-                                            CASE WHEN c ? 'is' THEN format('%I = %L::boolean', c ->> 'column', c ->> 'is') END,
-                                            CASE WHEN c ? 'in' THEN format('%I = ANY (%L::text[])', c ->> 'column',
-                                                 ARRAY(SELECT jsonb_array_elements_text(c -> 'in'))) END,
-                                            CASE WHEN c ? '>=' THEN format('%I >= %L::numeric', c ->> 'column', c ->> '>=') END,
-                                            CASE WHEN c ? '<=' THEN format('%I <= %L::numeric', c ->> 'column', c ->> '<=') END),
-                                            ' AND ')
-                                   FROM jsonb_array_elements((source).filter) c)));
+                      (source).ledger, credit._measure_condition(source));
     END;
 
 -- What is wrong with a definition, NULL for a good one.
@@ -285,21 +291,32 @@ COMMENT ON VIEW credit.metric_definition IS
 
 -- triggers on ledgers and partitions --------------------------------------------
 
-CREATE FUNCTION credit._watch_table(rel regclass, suffix text, whole boolean) RETURNS void
+-- Those of the ledgers and of the partitions that come with them.
+CREATE FUNCTION credit._watch_table(rel regclass, whole boolean) RETURNS void
     LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $$
+DECLARE
+    e text;
 BEGIN
-    EXECUTE format('CREATE TRIGGER measure_insert%s AFTER INSERT ON %s REFERENCING NEW TABLE AS added '
-                   'FOR EACH STATEMENT EXECUTE FUNCTION credit._measure_change()', suffix, rel);
-    EXECUTE format('CREATE TRIGGER measure_update%s AFTER UPDATE ON %s REFERENCING OLD TABLE AS gone NEW TABLE AS added '
-                   'FOR EACH STATEMENT EXECUTE FUNCTION credit._measure_change()', suffix, rel);
-    EXECUTE format('CREATE TRIGGER measure_delete%s AFTER DELETE ON %s REFERENCING OLD TABLE AS gone '
-                   'FOR EACH STATEMENT EXECUTE FUNCTION credit._measure_change()', suffix, rel);
+    FOREACH e IN ARRAY '{INSERT,UPDATE,DELETE}'::text[] LOOP
+        EXECUTE format('CREATE TRIGGER measure_%s AFTER %s ON %s REFERENCING %s FOR EACH STATEMENT '
+                       'EXECUTE FUNCTION credit._measure_change()', lower(e), e, rel,
+                       CASE e WHEN 'INSERT' THEN 'NEW TABLE AS new_rows' WHEN 'DELETE' THEN 'OLD TABLE AS old_rows'
+                              ELSE 'OLD TABLE AS old_rows NEW TABLE AS new_rows' END);
+        EXECUTE format('CREATE TRIGGER audit_%s AFTER %s ON %s REFERENCING %s FOR EACH STATEMENT '
+                       'EXECUTE FUNCTION credit.audit_write(''bulk'')', lower(e), e, rel,
+                       CASE e WHEN 'INSERT' THEN 'NEW TABLE AS new_rows' WHEN 'DELETE' THEN 'OLD TABLE AS old_rows'
+                              ELSE 'OLD TABLE AS old_rows NEW TABLE AS new_rows' END);
+    END LOOP;
+    EXECUTE format('CREATE TRIGGER audit_truncate AFTER TRUNCATE ON %s FOR EACH STATEMENT '
+                   'EXECUTE FUNCTION credit.audit_write(''bulk'')', rel);
     IF whole THEN
-        EXECUTE format('CREATE TRIGGER measure_truncate%s BEFORE TRUNCATE ON %s '
-                       'FOR EACH STATEMENT EXECUTE FUNCTION credit._measure_change()', suffix, rel);
+        EXECUTE format('CREATE TRIGGER measure_truncate BEFORE TRUNCATE ON %s '
+                       'FOR EACH STATEMENT EXECUTE FUNCTION credit._measure_change()', rel);
     END IF;
 END
 $$;
+CREATE FUNCTION credit._watch_partition(part regclass) RETURNS void
+    AS 'MODULE_PATHNAME', 'pgcredit_watch_partition' LANGUAGE C VOLATILE STRICT;
 
 -- Bring the measures in line with the partitions that the ledgers have now. Partitions come and go under locks that keep
 -- writers away from them until this transaction ends.
@@ -310,10 +327,14 @@ DECLARE
     tg name;
 BEGIN
     FOR p IN
+        WITH tree AS MATERIALIZED (
+            SELECT l.ledger, t.relid::oid AS part
+              FROM credit.ledger l CROSS JOIN LATERAL pg_partition_tree(to_regclass(format('credit.%I', l.ledger))) t
+        )
         SELECT o.part, o.ledger, o.is_leaf, o.is_default, o.first_month, o.end_month, c.oid IS NOT NULL AS there
           FROM credit.ledger_partition o
           LEFT JOIN pg_class c ON c.oid = o.part
-         WHERE NOT EXISTS (SELECT FROM pg_partition_tree(to_regclass(format('credit.%I', o.ledger))) t WHERE t.relid = o.part)
+         WHERE (o.ledger, o.part) NOT IN (SELECT t.ledger, t.part FROM tree t)
          ORDER BY o.part
     LOOP
         IF p.there THEN
@@ -322,7 +343,8 @@ BEGIN
                 PERFORM credit._measure_partition(p.part::regclass, format('credit.%I', p.ledger)::regclass, -1);
             END IF;
             FOR tg IN SELECT t.tgname FROM pg_trigger t
-                       WHERE t.tgrelid = p.part AND t.tgfoid = 'credit._measure_change()'::regprocedure LOOP
+                       WHERE t.tgrelid = p.part AND t.tgfoid IN ('credit._measure_change()'::regprocedure,
+                                                                 'credit.audit_write()'::regprocedure) LOOP
                 EXECUTE format('DROP TRIGGER %I ON %s', tg, p.part::regclass);
             END LOOP;
         ELSIF p.is_leaf THEN
@@ -358,8 +380,12 @@ BEGIN
         VALUES (p.part, p.ledger, p.is_leaf, p.bound = 'DEFAULT',
                 CASE WHEN p.bound ~ 'FROM \(MINVALUE' THEN '-infinity' ELSE substring(p.bound FROM 'FROM \(''([^'']*)''') END::date,
                 CASE WHEN p.bound ~ 'TO \(MAXVALUE' THEN 'infinity' ELSE substring(p.bound FROM 'TO \(''([^'']*)''') END::date);
-        -- the default partition comes with the extension, the others may come out of a dump with triggers of that name
-        PERFORM credit._watch_table(p.part, CASE WHEN p.bound = 'DEFAULT' THEN '' ELSE '_' || p.part::oid::text END, p.is_leaf);
+        IF EXISTS (SELECT FROM pg_depend d WHERE d.classid = 'pg_class'::regclass AND d.objid = p.part
+                      AND d.refclassid = 'pg_extension'::regclass AND d.deptype = 'e') THEN
+            PERFORM credit._watch_table(p.part, p.is_leaf);
+        ELSE
+            PERFORM credit._watch_partition(p.part);
+        END IF;
         IF p.is_leaf THEN
             PERFORM credit._measure_partition(p.part, format('credit.%I', p.ledger)::regclass, 1);
         END IF;
@@ -817,7 +843,7 @@ DECLARE
     l text;
 BEGIN
     FOR l IN SELECT g.ledger FROM credit.ledger g ORDER BY g.ledger LOOP
-        PERFORM credit._watch_table(pg_catalog.format('credit.%I', l)::regclass, '', false);
+        PERFORM credit._watch_table(pg_catalog.format('credit.%I', l)::regclass, false);
     END LOOP;
     PERFORM credit._reconcile_ledgers();
 END
@@ -833,11 +859,11 @@ REVOKE ALL ON credit.metric_source, credit.metric_definition, credit._measure_de
     credit.measure_now, credit.measure_state FROM PUBLIC;
 GRANT SELECT ON credit.metric_source, credit.metric_definition, credit.measure_now TO credit_operator, credit_analyst;
 GRANT SELECT ON credit.measure_state, credit.ledger_partition TO credit_operator;
-REVOKE ALL ON FUNCTION credit._measure_query(credit.metric_source), credit._source_problem(credit.metric_source),
+REVOKE ALL ON FUNCTION credit._measure_condition(credit.metric_source), credit._measure_query(credit.metric_source), credit._source_problem(credit.metric_source),
     credit._forget_sources(regclass), credit._measure_partition(regclass, regclass, integer), credit._measure_change(),
     credit._need_read_committed(text), credit._check_source(), credit._count_sources(),
     credit.define_source(text, text, text, jsonb, text, text, text, integer, text),
-    credit._watch_table(regclass, text, boolean), credit._reconcile_ledgers(), credit._ledger_altered(), credit._ledger_dropped(),
+    credit._watch_table(regclass, boolean), credit._watch_partition(regclass), credit._reconcile_ledgers(), credit._ledger_altered(), credit._ledger_dropped(),
     credit._region_above(credit.region_code, credit.region_code, boolean, credit.region_code),
     credit.regions_within(credit.region_code),
     credit._measure_source(credit.metric_source, date, date, credit.region_code[], integer, text, text),

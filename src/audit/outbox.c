@@ -68,17 +68,16 @@ typedef struct RowDigest
 {
 	pg_cryptohash_ctx *ctx;
 	FmgrInfo   *out;			/* output function of each column */
+	StringInfoData row;			/* what is digested of one */
 	int64		rows;
 } RowDigest;
 
 static void
-digest_bytes(RowDigest *digest, const void *data, uint32 len)
+append_length(StringInfo row, uint32 len)
 {
 	uint32		prefix = pg_hton32(len);
 
-	if (pg_cryptohash_update(digest->ctx, (const uint8 *) &prefix, sizeof(prefix)) < 0 ||
-		pg_cryptohash_update(digest->ctx, data, len) < 0)
-		elog(ERROR, "could not compute a digest");
+	appendBinaryStringInfo(row, (const char *) &prefix, sizeof(prefix));
 }
 
 /*
@@ -91,25 +90,25 @@ digest_row(RowDigest *digest, TupleTableSlot *slot)
 {
 	TupleDesc	desc = slot->tts_tupleDescriptor;
 
+	resetStringInfo(&digest->row);
 	slot_getallattrs(slot);
 	for (int k = 0; k < desc->natts; k++)
 	{
 		if (TupleDescAttr(desc, k)->attisdropped)
 			continue;
 		if (slot->tts_isnull[k])
-		{
-			uint32		none = PG_UINT32_MAX;
-
-			if (pg_cryptohash_update(digest->ctx, (const uint8 *) &none, sizeof(none)) < 0)
-				elog(ERROR, "could not compute a digest");
-		}
+			append_length(&digest->row, PG_UINT32_MAX);
 		else
 		{
 			char	   *text = OutputFunctionCall(&digest->out[k], slot->tts_values[k]);
+			uint32		len = strlen(text);
 
-			digest_bytes(digest, text, strlen(text));
+			append_length(&digest->row, len);
+			appendBinaryStringInfo(&digest->row, text, len);
 		}
 	}
+	if (pg_cryptohash_update(digest->ctx, (const uint8 *) digest->row.data, digest->row.len) < 0)
+		elog(ERROR, "could not compute a digest");
 	digest->rows++;
 }
 
@@ -211,7 +210,8 @@ build_write_entry(PgcreditEntry *entry, TriggerData *trigger, const RowDigest *d
  * then new rows).  A statement that touched no row leaves none.
  *
  * It also makes other sessions forget what they hold of the table, see
- * consent/access.c.
+ * consent/access.c; not where the trigger has an argument, "bulk": of such a
+ * table nobody holds anything, and it is written too often.
  */
 Datum
 pgcredit_audit_write(PG_FUNCTION_ARGS)
@@ -227,6 +227,7 @@ pgcredit_audit_write(PG_FUNCTION_ARGS)
 				(errcode(ERRCODE_E_R_I_E_TRIGGER_PROTOCOL_VIOLATED),
 				 errmsg("credit.audit_write() must be called as an AFTER statement trigger")));
 
+	initStringInfo(&digest.row);
 	digest.ctx = pg_cryptohash_create(PG_SHA256);
 	if (digest.ctx == NULL || pg_cryptohash_init(digest.ctx) < 0)
 		elog(ERROR, "could not compute a digest");
@@ -244,7 +245,8 @@ pgcredit_audit_write(PG_FUNCTION_ARGS)
 	{
 		build_write_entry(&entry, trigger, &digest);
 		pgcredit_audit_write_entry(&entry);
-		CacheInvalidateRelcache(trigger->tg_relation);
+		if (trigger->tg_trigger->tgnargs == 0)
+			CacheInvalidateRelcache(trigger->tg_relation);
 	}
 	pg_cryptohash_free(digest.ctx);
 	return PointerGetDatum(NULL);

@@ -14,10 +14,15 @@
 #include "access/table.h"
 #include "access/tableam.h"
 #include "access/xact.h"
+#include "catalog/pg_trigger.h"
 #include "commands/trigger.h"
 #include "executor/executor.h"
 #include "executor/spi.h"
 #include "fmgr.h"
+#include "nodes/makefuncs.h"
+#include "nodes/value.h"
+#include "parser/parse_func.h"
+#include "utils/lsyscache.h"
 #include "utils/rel.h"
 #include "utils/snapmgr.h"
 #include "utils/tuplestore.h"
@@ -27,26 +32,7 @@
 
 PG_FUNCTION_INFO_V1(pgcredit_measure_change);
 PG_FUNCTION_INFO_V1(pgcredit_measure_partition);
-
-/*
- * A restored dump may have given a partition its triggers twice.  Only the first
- * that fires for an event counts.
- */
-static bool
-is_first(const TriggerData *data)
-{
-	const TriggerDesc *all = data->tg_relation->trigdesc;
-
-	for (int i = 0; all != NULL && i < all->numtriggers; i++)
-	{
-		const Trigger *t = &all->triggers[i];
-
-		if (t->tgfoid == data->tg_trigger->tgfoid && t->tgtype == data->tg_trigger->tgtype &&
-			t->tgenabled != TRIGGER_DISABLED)
-			return t->tgoid == data->tg_trigger->tgoid;
-	}
-	return true;
-}
+PG_FUNCTION_INFO_V1(pgcredit_watch_partition);
 
 static void
 add_rows(Changes *changes, Tuplestorestate *rows, TupleTableSlot *slot, int sign)
@@ -103,8 +89,6 @@ pgcredit_measure_change(PG_FUNCTION_ARGS)
 		ereport(ERROR,
 				(errcode(ERRCODE_E_R_I_E_TRIGGER_PROTOCOL_VIOLATED),
 				 errmsg("credit._measure_change is a trigger for each statement on a ledger")));
-	if (!is_first(data))
-		return PointerGetDatum(NULL);
 	if (TRIGGER_FIRED_BY_TRUNCATE(data->tg_event))
 	{
 		add_table(data->tg_relation, InvalidOid, -1);
@@ -135,5 +119,83 @@ pgcredit_measure_partition(PG_FUNCTION_ARGS)
 				 errmsg("\"%s\" is no table with rows of its own", RelationGetRelationName(rel))));
 	add_table(rel, PG_GETARG_OID(1), PG_GETARG_INT32(2));
 	table_close(rel, NoLock);
+	PG_RETURN_VOID();
+}
+
+static void
+add_trigger(Oid part, const char *name, Oid function, int16 timing, int16 event, List *args)
+{
+	CreateTrigStmt *stmt = makeNode(CreateTrigStmt);
+	static const struct
+	{
+		int16		event;
+		const char *name;
+		bool		is_new;
+	}			tables[] = {
+		{TRIGGER_TYPE_UPDATE | TRIGGER_TYPE_DELETE, "old_rows", false},
+		{TRIGGER_TYPE_INSERT | TRIGGER_TYPE_UPDATE, "new_rows", true}
+	};
+
+	stmt->trigname = pstrdup(name);
+	stmt->args = args;
+	stmt->timing = timing;
+	stmt->events = event;
+	for (int k = 0; k < lengthof(tables); k++)
+		if (tables[k].event & event)
+		{
+			TriggerTransition *table = makeNode(TriggerTransition);
+
+			table->name = pstrdup(tables[k].name);
+			table->isNew = tables[k].is_new;
+			table->isTable = true;
+			stmt->transitionRels = lappend(stmt->transitionRels, table);
+		}
+	(void) CreateTrigger(stmt, NULL, part, InvalidOid, InvalidOid, InvalidOid, function, InvalidOid, NULL, true, false);
+}
+
+/*
+ * credit._watch_partition(part regclass): gives a partition that is no member of
+ * the extension the triggers that a ledger has.
+ *
+ * They are internal ones: pg_dump leaves those out, so that they are made as the
+ * partition of a restored dump is attached, and are there once.  An ordinary
+ * trigger would be in the dump too, and fail to be created or be there twice.
+ */
+Datum
+pgcredit_watch_partition(PG_FUNCTION_ARGS)
+{
+	Oid			part = PG_GETARG_OID(0);
+	char		kind = get_rel_relkind(part);
+	Oid			measure;
+	Oid			audit;
+	static const struct
+	{
+		int16		event;
+		const char *measure;
+		const char *audit;
+	}			events[] = {
+		{TRIGGER_TYPE_INSERT, "measure_insert", "audit_insert"},
+		{TRIGGER_TYPE_UPDATE, "measure_update", "audit_update"},
+		{TRIGGER_TYPE_DELETE, "measure_delete", "audit_delete"},
+		{TRIGGER_TYPE_TRUNCATE, "measure_truncate", "audit_truncate"}
+	};
+
+	if (kind != RELKIND_RELATION && kind != RELKIND_PARTITIONED_TABLE)
+		ereport(ERROR,
+				(errcode(ERRCODE_WRONG_OBJECT_TYPE),
+				 errmsg("relation %u cannot be a partition of a ledger", part)));
+	measure = LookupFuncName(list_make2(makeString("credit"), makeString("_measure_change")), 0, NULL, false);
+	audit = LookupFuncName(list_make2(makeString("credit"), makeString("audit_write")), 0, NULL, false);
+	for (int k = 0; k < lengthof(events); k++)
+	{
+		bool		truncate = events[k].event == TRIGGER_TYPE_TRUNCATE;
+
+		if (kind == RELKIND_RELATION || !truncate)
+			add_trigger(part, events[k].measure, measure,
+						truncate ? TRIGGER_TYPE_BEFORE : TRIGGER_TYPE_AFTER, events[k].event, NIL);
+		add_trigger(part, events[k].audit, audit, TRIGGER_TYPE_AFTER, events[k].event,
+					list_make1(makeString(pstrdup("bulk"))));
+	}
+	CommandCounterIncrement();
 	PG_RETURN_VOID();
 }

@@ -6,6 +6,9 @@
  * So it is not kept running but started by whoever commits deltas while none is
  * there, one for each database, and it leaves when it has had nothing to do for a
  * while.  Without preloading there is none, and credit.fold_measures() does it.
+ *
+ * It also gives the ledgers partitions for the coming months: who writes to them
+ * is why it runs.
  */
 #include "postgres.h"
 
@@ -35,6 +38,8 @@
 #define IDLE_TURNS		10
 /* One that did not stay is not started more often than this. */
 #define RETRY_MS		1000
+/* How often it looks for partitions to make, while it runs. */
+#define EXTEND_MS		60000
 
 typedef struct Place
 {
@@ -181,10 +186,11 @@ may_leave(Place *place)
 }
 
 /*
- * One turn: returns whether there was anything to fold.
+ * The value of an expression, in a transaction of its own; 0 without the
+ * extension, which is told by "here".
  */
-static bool
-fold(bool *here)
+static int64
+turn(const char *activity, const char *command, bool *here)
 {
 	int64		n = 0;
 	bool		isnull;
@@ -195,10 +201,10 @@ fold(bool *here)
 	*here = OidIsValid(pgcredit_relation_oid("_measure_delta", true));
 	if (*here)
 	{
-		pgstat_report_activity(STATE_RUNNING, "folding measures");
+		pgstat_report_activity(STATE_RUNNING, activity);
 		SPI_connect();
-		if (SPI_execute("SELECT credit.fold_measures()", false, 0) != SPI_OK_SELECT || SPI_processed != 1)
-			elog(ERROR, "cannot fold measures");
+		if (SPI_execute(command, false, 0) != SPI_OK_SELECT || SPI_processed != 1)
+			elog(ERROR, "failed at %s", activity);
 		n = DatumGetInt64(SPI_getbinval(SPI_tuptable->vals[0], SPI_tuptable->tupdesc, 1, &isnull));
 		SPI_finish();
 	}
@@ -206,7 +212,25 @@ fold(bool *here)
 	CommitTransactionCommand();
 	pgstat_report_stat(true);
 	pgstat_report_activity(STATE_IDLE, NULL);
-	return n > 0;
+	return n;
+}
+
+/*
+ * Partitions for the coming months, once in a while; at most one a turn, so that
+ * folding goes on between them.
+ */
+static bool
+extend(TimestampTz *due, bool *here)
+{
+	TimestampTz now = GetCurrentTimestamp();
+	bool		made;
+
+	if (now < *due)
+		return false;
+	made = turn("making partitions", "SELECT credit._extend_ahead()::integer::bigint", here) > 0;
+	if (!made)
+		*due = TimestampTzPlusMilliseconds(now, EXTEND_MS);
+	return made;
 }
 
 void
@@ -216,7 +240,9 @@ pgcredit_folder_main(Datum arg)
 	Place	   *place;
 	bool		mine;
 	bool		here = true;
+	bool		busy;
 	int			idle = 0;
+	TimestampTz extension_due = 0;
 
 	pqsignal(SIGTERM, die);
 	pqsignal(SIGHUP, SignalHandlerForConfigReload);
@@ -245,7 +271,10 @@ pgcredit_folder_main(Datum arg)
 			ConfigReloadPending = false;
 			ProcessConfigFile(PGC_SIGHUP);
 		}
-		idle = fold(&here) ? 0 : idle + 1;
+		busy = turn("folding measures", "SELECT credit.fold_measures()", &here) > 0;
+		if (here && extend(&extension_due, &here))
+			busy = true;
+		idle = busy ? 0 : idle + 1;
 		(void) WaitLatch(MyLatch, WL_LATCH_SET | WL_TIMEOUT | WL_EXIT_ON_PM_DEATH, TURN_MS, PG_WAIT_EXTENSION);
 		ResetLatch(MyLatch);
 	}

@@ -340,6 +340,8 @@ INSERT INTO expected SELECT trim(l), '.X....X' FROM string_to_table($$
     credit._stat_audit()
     credit._stat_audit_refusals()
 $$, E'\n') l WHERE trim(l) <> '';
+-- Analysts: what leaves the platform.
+INSERT INTO expected VALUES ('credit.release(text,date,text,credit.region_code)', '.....X.');
 -- Operators: what changes the platform.
 INSERT INTO expected SELECT trim(l), '.X.....' FROM string_to_table($$
     credit.add_witness(text)
@@ -384,6 +386,7 @@ INSERT INTO expected SELECT trim(l), '.X.....' FROM string_to_table($$
     credit.set_institution_clearance(text,integer)
     credit.set_institution_status(text,text)
     credit.set_minimum_cell(integer)
+    credit.set_disclosure(integer,integer,numeric,numeric)
     credit.set_path(text,text,jsonb,text)
     credit.set_precedence(text,text,text)
     credit.remind_figures(date)
@@ -486,7 +489,11 @@ INSERT INTO expected SELECT trim(l), '.......' FROM string_to_table($$
     credit._measure(text,credit.region_code[],date,date,integer,text,text,integer,integer)
     credit._measure_change()
     credit._measure_partition(regclass,regclass,integer)
+    credit._measure_condition(credit.metric_source)
     credit._measure_query(credit.metric_source)
+    credit._disclosure_cells(credit.metric_source,date,integer,integer,numeric,numeric)
+    credit._disclosure_path(credit.region_code)
+    credit._disclosure_suppress(jsonb,integer)
     credit._measure_source(credit.metric_source,date,date,credit.region_code[],integer,text,text)
     credit._places(credit.region_code)
     credit._ledger_source(text)
@@ -508,7 +515,10 @@ INSERT INTO expected SELECT trim(l), '.......' FROM string_to_table($$
     credit._reconcile_ledgers()
     credit._source_problem(credit.metric_source)
     credit._take_ledger(bigint,text,integer,date,jsonb[])
-    credit._watch_table(regclass,text,boolean)
+    credit._extend_ahead()
+    credit._extend_ledger(text,date)
+    credit._watch_table(regclass,boolean)
+    credit._watch_partition(regclass)
     credit._consent_draft(bigint,text,text[],text[],timestamp with time zone,timestamp with time zone,text,integer,text,integer,date,date,interval,text,text)
     credit._consent_final()
     credit._consent_members(credit.consent)
@@ -957,6 +967,10 @@ INSERT INTO expected VALUES
     ('table credit.ledger',                 '.r.rrr.'),
     ('table credit.ledger_correction',      '.......'),
     ('table credit.ledger_partition',       '.r.....'),
+    ('table credit.disclosure_setting',     '.r...rr'),
+    ('table credit.disclosure',             '.......'),
+    ('table credit._disclosure_cell',       '.......'),
+    ('view credit.released',                '.r.rrr.'),
     ('table credit.metric_source',          '.r...r.'),
     ('view credit.metric_definition',       '.r...r.'),
     ('table credit._measure_delta',         '.......'),
@@ -974,6 +988,7 @@ INSERT INTO expected VALUES
     ('sequence credit.consent_request_request_id_seq',      '.......'),
     ('sequence credit.subject_key_key_id_seq',              '.......'),
     ('sequence credit.institution_institution_id_seq',      '.......'),
+    ('sequence credit.disclosure_release_seq',              '.......'),
     ('sequence credit.metric_source_source_id_seq',         '.......'),
     ('sequence credit.model_model_id_seq',                  '.......'),
     ('sequence credit.bulletin_bulletin_id_seq',            '.......'),

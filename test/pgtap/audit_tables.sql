@@ -37,11 +37,6 @@ INSERT INTO unaudited VALUES
     ('credit._measure_total',       'derived from the ledgers'),
     ('credit._measure_subject',     'derived from the ledgers'),
     ('credit._measure_fold',        'counts what was folded');
-INSERT INTO unaudited
-SELECT t, 'millions of rows, which say nothing about one subject''s consent; deliveries are in credit.batch, corrections kept'
-  FROM (SELECT format('credit.%I', l.ledger)::regclass FROM credit.ledger l
-        UNION ALL SELECT format('credit.%I', l.ledger || '_other')::regclass FROM credit.ledger l) x(t);
-
 CREATE TEMP VIEW tab AS
     SELECT c.oid::regclass AS name FROM pg_depend d
       JOIN pg_extension e ON d.refclassid = 'pg_extension'::regclass AND d.refobjid = e.oid AND e.extname = 'pgcredit'

@@ -14,7 +14,7 @@ SELECT credit.register_subject('enterprise', '91330200144069298P', NULL, '甲公
 -- partitions by month; again there is nothing to make
 SELECT credit.extend_ledgers('2024-01-15', '2024-03-01') = 3 * (SELECT count(*) FROM credit.ledger) AS made;
 SELECT credit.extend_ledgers('2024-01-01', '2024-03-31');
-SELECT p.first_month, p.end_month, p.is_default FROM credit.ledger_partition p WHERE p.ledger = 'loan_balance'
+SELECT p.first_month, p.end_month, p.is_default FROM credit.ledger_partition p WHERE p.ledger = 'loan_balance' AND (p.is_default OR p.end_month <= '2024-04-01')
  ORDER BY p.first_month NULLS FIRST;
 SET LOCAL ROLE ledger_bank;
 CREATE TEMP TABLE given AS SELECT $$ [
@@ -60,6 +60,9 @@ RESET ROLE;
 SELECT ledger, month, key, operation, given_before ->> 'balance' AS balance FROM credit.ledger_correction ORDER BY batch_id, key;
 SELECT credit.measure('loan_balance', '330000', '2024-01-01');
 SELECT * FROM credit.check_measures();
+-- a month that is in a partition of the user's has no other
+CREATE TABLE ledger_quarter PARTITION OF credit.park (PRIMARY KEY (institution_id, key, month)) FOR VALUES FROM ('2023-01-01') TO ('2023-04-01');
+SELECT m, credit._extend_ledger('park', m) AS made FROM unnest('{2022-12-01,2023-01-01,2023-03-01,2023-04-01}'::date[]) m;
 -- a month without a partition goes with the others, and moves when it gets one
 SET LOCAL ROLE ledger_bank;
 SELECT inserted FROM credit.deliver('loan_issue', '2025-02-03', '[{"key": "a", "region": "330203", "amount": 5, "first_loan": true}]');
@@ -77,6 +80,32 @@ SELECT l, (credit.deliver(l, '2024-02-01', jsonb_build_array('{"key": "1", "regi
                ('platform_registration', '{}'), ('park', '{"star": 4}'), ('park_tenant', '{"park": "p", "star": 4}')) v(l, g);
 RESET ROLE;
 SELECT * FROM credit.check_measures();
+-- Each statement on a ledger, or on a partition by its name, leaves one entry with the number of its rows; one that changed none
+-- leaves nothing.
+SELECT COALESCE(max(id), 0) AS before FROM credit.audit_outbox \gset
+INSERT INTO credit.loan_balance (institution_id, key, month, region, balance)
+SELECT 1, 'w' || g, m, '330203', g FROM generate_series(1, 3) g, unnest('{2024-01-01,2024-02-01,2030-01-01}'::date[]) m;
+UPDATE credit.loan_balance SET balance = 9 WHERE key = 'w1' AND institution_id = 1;
+UPDATE credit.loan_balance SET balance = 9 WHERE key = 'no such';
+UPDATE credit.loan_balance_2024_01 SET balance = 10 WHERE key = 'w1' AND institution_id = 1;
+INSERT INTO credit.loan_balance_2024_02 (institution_id, key, month, region, balance) VALUES (1, 'v', '2024-02-01', '330203', 1);
+DELETE FROM credit.loan_balance_other WHERE key = 'w1';
+TRUNCATE credit.loan_balance_2024_02;
+CREATE TABLE ledger_own PARTITION OF credit.loan_balance FOR VALUES FROM ('2024-05-01') TO ('2024-07-01');
+INSERT INTO ledger_own (institution_id, key, month, region, balance) VALUES (1, 'o', '2024-05-01', '330203', 1);
+DELETE FROM credit.loan_balance WHERE key = 'o';
+ALTER TABLE credit.loan_balance DETACH PARTITION ledger_own;
+INSERT INTO ledger_own (institution_id, key, month, region, balance) VALUES (1, 'p', '2024-05-01', '330203', 1);
+ALTER TABLE credit.loan_balance ATTACH PARTITION ledger_own FOR VALUES FROM ('2024-05-01') TO ('2024-07-01');
+UPDATE ledger_own SET balance = 2;
+SELECT e ->> 'table' AS table, e ->> 'operation' AS operation, e ->> 'count' AS count, length(e ->> 'digest') AS digest
+  FROM credit.audit_outbox o, LATERAL (SELECT (o.prefix || '"recorded":null' || o.suffix)::jsonb AS e) x
+ WHERE o.id > :before AND e ->> 'kind' = 'write' AND e ->> 'table' ~ '^(loan_balance|ledger_own)' ORDER BY o.id;
+SELECT * FROM credit.check_measures();
+-- partitions have the triggers of a ledger once, as ones that a dump leaves out
+SELECT t.tgisinternal, count(DISTINCT t.tgrelid) = (SELECT count(*) FROM credit.ledger_partition WHERE NOT is_default) AS partitions,
+       count(DISTINCT (t.tgrelid, t.tgfoid, t.tgtype)) = count(*) AS once, count(*) / count(DISTINCT t.tgrelid) AS each
+  FROM pg_trigger t JOIN credit.ledger_partition p ON p.part = t.tgrelid WHERE NOT p.is_default GROUP BY 1;
 \set VERBOSITY sqlstate
 \set ON_ERROR_ROLLBACK on
 SET LOCAL ROLE ledger_stranger;

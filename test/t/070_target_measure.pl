@@ -209,4 +209,17 @@ is(differences('restored'), 0, 'and measured');
 $node->safe_psql('restored', "INSERT INTO credit.loan_balance_2024_01 (institution_id, key, month, region, balance) VALUES (8, 'later', '2024-01-01', '330203', 5)");
 is(differences('restored'), 0, 'also what comes later, into a partition by its name');
 
+ok($node->poll_query_until('postgres', q{SELECT count(*) = 3 * (SELECT count(*) FROM credit.ledger) FROM credit.ledger_partition
+	WHERE first_month >= date_trunc('month', now()) AND end_month <= date_trunc('month', now()) + interval '3 months'}),
+	'the folder has made partitions for this month and the two to come');
+
+# The triggers of partitions are made as they are attached and are in no dump, so that they are there once, and the code is
+# the same.
+my $triggers = q{SELECT t.tgrelid::regclass || ' ' || t.tgtype || ' ' || t.tgfoid::regproc, count(*) FROM pg_trigger t
+	JOIN credit.ledger_partition p ON p.part = t.tgrelid GROUP BY 1 ORDER BY 1};
+is($node->safe_psql('restored', $triggers), $node->safe_psql('postgres', $triggers), 'partitions have the same triggers');
+unlike($node->safe_psql('restored', $triggers), qr/\|[^1]/, 'each of them once');
+is($node->safe_psql('restored', 'SELECT credit._code_digest()'), $node->safe_psql('postgres', 'SELECT credit._code_digest()'),
+	'the digest of the code is the same');
+
 done_testing();
