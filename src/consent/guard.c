@@ -17,13 +17,17 @@
 
 #include "access/parallel.h"
 #include "access/xact.h"
+#include "catalog/pg_proc.h"
+#include "catalog/pg_type.h"
 #include "executor/executor.h"
 #include "fmgr.h"
 #include "miscadmin.h"
 #include "nodes/nodeFuncs.h"
 #include "nodes/supportnodes.h"
-#include "utils/lsyscache.h"
+#include "utils/builtins.h"
+#include "utils/inval.h"
 #include "utils/memutils.h"
+#include "utils/syscache.h"
 
 #include "consent/consent_internal.h"
 #include "consent/mask.h"
@@ -266,6 +270,58 @@ pgcredit_guard_support(PG_FUNCTION_ARGS)
  * ---------------------------------------------------------------------------
  */
 
+/*
+ * What a plan is searched for, at the start of each query: found by name once, and
+ * again when a table, a function or a schema has changed.
+ */
+typedef struct Sought
+{
+	bool		found;
+	Oid			record;			/* InvalidOid without the extension */
+	Oid			guards[2];
+} Sought;
+
+static Sought sought;
+
+static void
+forget_sought(Datum arg, int cache, uint32 hash)
+{
+	sought.found = false;
+}
+
+static Oid
+guard_oid(const char *name, Oid schema)
+{
+	Oid			types[3] = {INT8OID, INT2OID, DATEOID};
+
+	return GetSysCacheOid3(PROCNAMEARGSNSP, Anum_pg_proc_oid, CStringGetDatum(name),
+						   PointerGetDatum(buildoidvector(types, lengthof(types))), ObjectIdGetDatum(schema));
+}
+
+static const Sought *
+seek(void)
+{
+	static bool watched = false;
+	Oid			schema;
+
+	if (sought.found)
+		return &sought;
+	if (!watched)
+	{
+		CacheRegisterSyscacheCallback(RELNAMENSP, forget_sought, (Datum) 0);
+		CacheRegisterSyscacheCallback(PROCNAMEARGSNSP, forget_sought, (Datum) 0);
+		CacheRegisterSyscacheCallback(NAMESPACENAME, forget_sought, (Datum) 0);
+		watched = true;
+	}
+	/* before looking: a change that comes in meanwhile is not missed */
+	sought.found = true;
+	schema = pgcredit_schema_oid(true);
+	sought.record = pgcredit_relation_oid("record", true);
+	sought.guards[0] = OidIsValid(schema) ? guard_oid("guard", schema) : InvalidOid;
+	sought.guards[1] = OidIsValid(schema) ? guard_oid("_guard_masked", schema) : InvalidOid;
+	return &sought;
+}
+
 static bool
 calls_guard(Node *node, void *context)
 {
@@ -273,15 +329,11 @@ calls_guard(Node *node, void *context)
 		return false;
 	if (IsA(node, FuncExpr))
 	{
+		const Sought *s = context;
 		Oid			function = ((FuncExpr *) node)->funcid;
 
-		if (get_func_namespace(function) == *(Oid *) context)
-		{
-			char	   *name = get_func_name(function);
-
-			if (name && (strcmp(name, "guard") == 0 || strcmp(name, "_guard_masked") == 0))
-				return true;
-		}
+		if (function == s->guards[0] || function == s->guards[1])
+			return true;
 	}
 	return expression_tree_walker(node, calls_guard, context);
 }
@@ -292,9 +344,7 @@ calls_guard(Node *node, void *context)
 bool
 pgcredit_guard_asked_by(PlanState *state)
 {
-	Oid			schema = pgcredit_schema_oid(true);
-
-	return calls_guard((Node *) state->plan->qual, &schema);
+	return calls_guard((Node *) state->plan->qual, (void *) seek());
 }
 
 static bool
@@ -317,7 +367,7 @@ pgcredit_guard_table(QueryDesc *query)
 
 	if (query->planstate == NULL)
 		return InvalidOid;
-	record = pgcredit_relation_oid("record", true);
+	record = seek()->record;
 	if (!OidIsValid(record))
 		return InvalidOid;
 	foreach(lc, query->plannedstmt->rtable)
@@ -336,10 +386,6 @@ pgcredit_guard_table(QueryDesc *query)
 bool
 pgcredit_guard_stands_in(QueryDesc *query)
 {
-	Oid			schema;
-
-	if (superuser() || !OidIsValid(pgcredit_guard_table(query)))
-		return false;
-	schema = pgcredit_schema_oid(true);
-	return plan_calls_guard(query->planstate, &schema);
+	return OidIsValid(pgcredit_guard_table(query)) && !superuser() &&
+		plan_calls_guard(query->planstate, (void *) seek());
 }
