@@ -68,6 +68,7 @@ CREATE FUNCTION credit._ledger_months(source credit.metric_source, first date, l
     LANGUAGE plpgsql STABLE SET search_path = pg_catalog, pg_temp AS $$
 DECLARE
     sources integer[];
+    counts integer[];
     fresh date[];
     oldest date;
     newest date;
@@ -76,6 +77,8 @@ BEGIN
     SELECT ARRAY[source.source_id, s.source_id] INTO sources FROM credit.metric_source s
      WHERE s.ledger = source.ledger
      ORDER BY s.kind <> 'distinct' DESC, jsonb_array_length(s.filter), s.source_id LIMIT 1;
+    -- only a distinct count has subjects; elsewhere each month without rows would be asked for in every region
+    counts := ARRAY(SELECT s.source_id FROM credit.metric_source s WHERE s.source_id = ANY (sources) AND s.kind = 'distinct');
     -- what is not folded yet is little, and has no index: read once
     SELECT array_agg(DISTINCT d.month) INTO fresh FROM credit._measure_delta d
      WHERE d.source_id = ANY (sources) AND d.month BETWEEN first AND last AND d.n > 0
@@ -90,14 +93,23 @@ BEGIN
          UNION ALL
          SELECT (SELECT min(t.month) FROM credit._measure_subject t WHERE t.source_id = u.id),
                 (SELECT max(t.month) FROM credit._measure_subject t WHERE t.source_id = u.id)) x(a, b);
+    -- least and greatest pass over NULL: without this an empty ledger is asked for all months
+    IF oldest IS NULL THEN
+        RETURN;
+    END IF;
     FOR m IN SELECT g::date FROM generate_series(least(last, newest)::timestamp, greatest(first, oldest)::timestamp,
                                                  interval '-1 month') g LOOP
-        IF EXISTS (SELECT FROM credit._measure_total t
-                    WHERE t.source_id = ANY (sources) AND t.month = m AND t.region OPERATOR(credit.=) ANY (places) AND t.n > 0)
-           OR m = ANY (fresh)
-           OR EXISTS (SELECT FROM credit._measure_subject t
-                       WHERE t.source_id = ANY (sources) AND t.month = m AND t.region OPERATOR(credit.=) ANY (places)
-                         AND t.n > 0) THEN
+        -- region by region, so that the first with a row ends the search; LIMIT keeps the planner from turning it round
+        IF m = ANY (fresh)
+           OR EXISTS (SELECT FROM unnest(places) p(region) CROSS JOIN LATERAL (
+                          SELECT FROM credit._measure_total t
+                           WHERE t.source_id = ANY (sources) AND t.month = m AND t.region OPERATOR(credit.=) p.region
+                             AND t.n > 0 LIMIT 1) x)
+           OR (counts <> '{}'
+               AND EXISTS (SELECT FROM unnest(places) p(region) CROSS JOIN LATERAL (
+                               SELECT FROM credit._measure_subject t
+                                WHERE t.source_id = ANY (counts) AND t.month = m AND t.region OPERATOR(credit.=) p.region
+                                  AND t.n > 0 LIMIT 1) x)) THEN
             RETURN NEXT m;
         END IF;
     END LOOP;
