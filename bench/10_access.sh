@@ -228,7 +228,7 @@ for clients in 1 8 32 64; do
 	compare "recorded read, $clients clients: / (a) PL/pgSQL" "$credit" "$usual" ">= 1"
 	compare "recorded read, $clients clients: / (b) hash chain" "$credit" "$chained" "$chain_wanted"
 	compare "recorded read, $clients clients: / (c) dblink" "$credit" "$connecting" "$dblink_wanted"
-	compare "recorded read, $clients clients: / (c) dblink, kept connection" "$credit" "$autonomous" "-"
+	compare "recorded read, $clients clients: / (c) dblink, kept connection" "$credit" "$autonomous" "$dblink_wanted"
 	compare "recorded read, $clients clients: / (d) pgaudit, not durable" "$credit" "$pgaudit" "-"
 	compare "recorded read, $clients clients: / (e) bare INSERT" "$credit" "$bare" ">= 0.9"
 done
