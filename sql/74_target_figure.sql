@@ -23,8 +23,7 @@ CREATE FUNCTION credit._period_text(period daterange) RETURNS text
 
 -- The figure at exactly this period that is in force: of the ledgers where they have one, else as reported; the other way
 -- round for a metric of which credit.figure_precedence says so.
-CREATE FUNCTION credit._stored(p_metric text, p_region credit.region_code, p_segment text, p_period daterange,
-                               places credit.region_code[] DEFAULT NULL) RETURNS credit._figure
+CREATE FUNCTION credit._stored(p_metric text, p_region credit.region_code, p_segment text, p_period daterange) RETURNS credit._figure
     LANGUAGE plpgsql STABLE SET search_path = pg_catalog, pg_temp AS $$
 DECLARE
     o credit.observation;
@@ -33,7 +32,7 @@ BEGIN
     SELECT * INTO o FROM credit.observation x
      WHERE x.metric = p_metric AND x.region OPERATOR(credit.=) p_region AND x.segment = p_segment AND x.period = p_period;
     IF o.metric IS NULL OR NOT credit._prefers_reported(p_metric) THEN
-        f := credit._measured(p_metric, p_region, p_segment, p_period, places);
+        f := credit._measured(p_metric, p_region, p_segment, p_period);
         IF f.num IS NOT NULL OR o.metric IS NULL THEN
             RETURN f;
         END IF;
@@ -47,42 +46,28 @@ END
 $$;
 
 -- The longest figure that starts on the day and ends by the last.
-CREATE FUNCTION credit._next_piece(p_metric text, p_region credit.region_code, p_segment text, first_day date, last_day date,
-                                   places credit.region_code[] DEFAULT NULL)
+CREATE FUNCTION credit._next_piece(p_metric text, p_region credit.region_code, p_segment text, first_day date, last_day date)
     RETURNS daterange
     LANGUAGE plpgsql STABLE SET search_path = pg_catalog, pg_temp AS $$
 DECLARE
     told daterange;
-    l record;
-    within credit.region_code[] := places;
-    reached date := first_day;
-    m date;
+    reached date;
 BEGIN
     SELECT o.period INTO told FROM credit.observation o
      WHERE o.metric = p_metric AND o.region OPERATOR(credit.=) p_region AND o.segment = p_segment
        AND lower(o.period) = first_day AND upper(o.period) <= last_day + 1
      ORDER BY upper(o.period) DESC LIMIT 1;
-    IF within = '{}' OR extract(day FROM first_day) <> 1 OR (told IS NOT NULL AND credit._prefers_reported(p_metric)) THEN
+    IF told IS NOT NULL AND credit._prefers_reported(p_metric) THEN
         RETURN told;
     END IF;
-    l := credit._ledger_source(p_metric);
-    IF (l.source).ledger IS NULL OR l.of_day THEN
-        RETURN told;
-    END IF;
-    within := coalesce(within, credit._places(p_region));
-    FOR m IN SELECT x FROM credit._ledger_months(l.source, first_day, (date_trunc('month', last_day + 1) - interval '1 month')::date,
-                                                 within) x ORDER BY x LOOP
-        EXIT WHEN m <> reached;
-        reached := (m + interval '1 month')::date;
-    END LOOP;
-    RETURN CASE WHEN reached > first_day AND reached >= coalesce(upper(told), reached) THEN daterange(first_day, reached) ELSE told END;
+    reached := credit._ledger_reach(p_metric, p_region, first_day, last_day);
+    RETURN CASE WHEN reached >= coalesce(upper(told), reached) THEN daterange(first_day, reached) ELSE told END;
 END
 $$;
 
 -- Sum of a flow from the first day of the window on, over figures that follow each other without gap or overlap, the
 -- longest first. The period of the answer tells how far they reach, which may be short of the window.
-CREATE FUNCTION credit._sum_from(metric text, region credit.region_code, segment text, wanted daterange,
-                                 places credit.region_code[] DEFAULT NULL) RETURNS credit._figure
+CREATE FUNCTION credit._sum_from(metric text, region credit.region_code, segment text, wanted daterange) RETURNS credit._figure
     LANGUAGE plpgsql STABLE SET search_path = pg_catalog, pg_temp AS $$
 DECLARE
     f credit._figure;
@@ -94,9 +79,9 @@ BEGIN
     SELECT m.additivity = 'flow' INTO additive FROM credit.metric m WHERE m.code = metric;
     f := ROW(0, 1, NULL, '[]', NULL, NULL)::credit._figure;
     LOOP
-        next := credit._next_piece(metric, region, segment, reached, upper(wanted) - 1, places);
+        next := credit._next_piece(metric, region, segment, reached, upper(wanted) - 1);
         EXIT WHEN next IS NULL OR (reached > lower(wanted) AND NOT additive);
-        piece := credit._stored(metric, region, segment, next, places);
+        piece := credit._stored(metric, region, segment, next);
         f.num := f.num + piece.num;
         f.used := f.used || piece.used;
         reached := upper(next);
@@ -173,8 +158,7 @@ $$;
 -- Figure of a metric at exactly this period: worked out from its operands where they are there, since that is unrounded,
 -- else as reported.
 CREATE FUNCTION credit._figure_at(metric text, region credit.region_code, segment text, period daterange,
-                                  other credit.region_code DEFAULT NULL, depth integer DEFAULT 0,
-                                  places credit.region_code[] DEFAULT NULL) RETURNS credit._figure
+                                  other credit.region_code DEFAULT NULL, depth integer DEFAULT 0) RETURNS credit._figure
     LANGUAGE plpgsql STABLE SET search_path = pg_catalog, pg_temp AS $$
 DECLARE
     def credit.metric;
@@ -188,16 +172,15 @@ BEGIN
     END IF;
     SELECT * INTO STRICT def FROM credit.metric m WHERE m.code = metric;
     IF def.operation IS NOT NULL THEN
-        l := credit._figure_at(def.left_metric, region, coalesce(def.left_segment, segment), period, NULL, depth + 1, places);
+        l := credit._figure_at(def.left_metric, region, coalesce(def.left_segment, segment), period, NULL, depth + 1);
         IF def.operation = 'growth' THEN
             r := credit._figure_at(def.left_metric, region, coalesce(def.left_segment, segment),
-                                   credit._base_period(period, def.growth_base, NULL), NULL, depth + 1, places);
+                                   credit._base_period(period, def.growth_base, NULL), NULL, depth + 1);
             derived := credit._growth(l, r);
         ELSE
             r := credit._figure_at(def.right_metric,
                                    CASE WHEN def.operation = 'difference' THEN coalesce(other, region) ELSE region END,
-                                   coalesce(def.right_segment, segment), period, NULL, depth + 1,
-                                   CASE WHEN def.operation <> 'difference' OR other IS NULL THEN places END);
+                                   coalesce(def.right_segment, segment), period, NULL, depth + 1);
             derived := CASE def.operation WHEN 'ratio' THEN credit._ratio(l, r, def.right_metric)
                                           ELSE credit._difference(l, r) END;
         END IF;
@@ -205,9 +188,9 @@ BEGIN
             RETURN derived;
         END IF;
     END IF;
-    f := credit._stored(metric, region, segment, period, places);
+    f := credit._stored(metric, region, segment, period);
     IF f.num IS NULL AND def.additivity = 'flow' THEN
-        f := credit._sum_from(metric, region, segment, period, places);
+        f := credit._sum_from(metric, region, segment, period);
         IF upper(f.period) < upper(period) THEN
             f := NULL;
         END IF;
@@ -253,34 +236,21 @@ CREATE FUNCTION credit._difference(l credit._figure, r credit._figure) RETURNS c
 
 -- Periods at which the metric, or the metrics it is worked out from, have a figure that ends in the span; newest first,
 -- of two that end together the longer first.
-CREATE FUNCTION credit._periods(p_metric text, p_region credit.region_code, p_segment text, first_end date, last_end date,
-                                places credit.region_code[] DEFAULT NULL)
+CREATE FUNCTION credit._periods(p_metric text, p_region credit.region_code, p_segment text, first_end date, last_end date)
     RETURNS SETOF daterange
     LANGUAGE plpgsql STABLE SET search_path = pg_catalog, pg_temp AS $$
 DECLARE
     chain text := p_metric;
     part text := p_segment;
     found daterange[] := '{}';
-    l record;
     m credit.metric;
 BEGIN
     FOR depth IN 0 .. 8 LOOP
         found := found || ARRAY(
             SELECT o.period FROM credit.observation o
              WHERE o.metric = chain AND o.segment = part AND o.region OPERATOR(credit.=) p_region
-               AND upper(o.period) - 1 BETWEEN first_end AND last_end);
-        IF places IS DISTINCT FROM '{}' THEN
-            l := credit._ledger_source(chain);
-            IF (l.source).ledger IS NOT NULL THEN
-                found := found || ARRAY(
-                    SELECT CASE WHEN l.of_day THEN daterange((x + interval '1 month')::date - 1, (x + interval '1 month')::date)
-                                ELSE daterange(x, (x + interval '1 month')::date) END
-                      FROM credit._ledger_months(l.source, date_trunc('month', greatest(first_end, last_end - 3660))::date,
-                               (date_trunc('month', last_end + 1) - interval '1 month')::date,
-                               coalesce(places, credit._places(p_region))) x
-                     WHERE (x + interval '1 month')::date - 1 >= first_end);
-            END IF;
-        END IF;
+               AND upper(o.period) - 1 BETWEEN first_end AND last_end)
+            || credit._ledger_periods(chain, p_region, first_end, last_end);
         SELECT * INTO m FROM credit.metric t WHERE t.code = chain;
         EXIT WHEN m.left_metric IS NULL;
         chain := m.left_metric;
@@ -293,7 +263,7 @@ $$;
 -- The newest figure that ends in the span and, where a base is asked for, has one. Without one, s or b says what the
 -- newest figure lacks.
 CREATE FUNCTION credit._latest(metric text, region credit.region_code, segment text, first_end date, last_end date,
-                               other credit.region_code, base text, start_date date, given_base credit._figure, places credit.region_code[],
+                               other credit.region_code, base text, start_date date, given_base credit._figure,
                                OUT s credit._figure, OUT b credit._figure)
     LANGUAGE plpgsql STABLE SET search_path = pg_catalog, pg_temp AS $$
 DECLARE
@@ -309,7 +279,7 @@ BEGIN
                                     WHEN 'difference' THEN m.left_metric || ' - ' || m.right_metric
                                     ELSE m.left_metric END || ')'
       INTO flow, parts FROM credit.metric m WHERE m.code = metric;
-    FOR p IN SELECT credit._periods(metric, region, segment, first_end, last_end, places)
+    FOR p IN SELECT credit._periods(metric, region, segment, first_end, last_end)
              UNION ALL
              -- a flow compared with the time before the window is taken by calendar years
              SELECT daterange((y - interval '1 year')::date, y)
@@ -318,11 +288,10 @@ BEGIN
         -- the base itself says nothing of what came after it
         CONTINUE WHEN base = 'start' AND upper(p) <= coalesce(upper(given_base.period), start_date);
         CONTINUE WHEN flow AND base = 'start' AND credit._months(lower(p), upper(p)) IS DISTINCT FROM 12;
-        s_try := credit._figure_at(metric, region, segment, p, other, 0, places);
+        s_try := credit._figure_at(metric, region, segment, p, other, 0);
         IF base IS NOT NULL AND s_try.num IS NOT NULL THEN
             b_try := CASE WHEN given_base.num IS NOT NULL THEN given_base
-                          ELSE credit._figure_at(metric, region, segment, credit._base_period(p, base, start_date), other, 0,
-                                                  places) END;
+                          ELSE credit._figure_at(metric, region, segment, credit._base_period(p, base, start_date), other) END;
         END IF;
         IF s IS NULL THEN
             s := s_try;
@@ -335,7 +304,7 @@ BEGIN
         END IF;
     END LOOP;
     IF s IS NULL THEN
-        SELECT max(upper(q)) - 1 INTO newest FROM credit._periods(metric, region, segment, '-infinity', first_end - 1, places) q;
+        SELECT max(upper(q)) - 1 INTO newest FROM credit._periods(metric, region, segment, '-infinity', first_end - 1) q;
         s := credit._lacking(
             format('no figure of %s for %s that ends from %s to %s', metric || coalesce(parts, ''), credit._place(region, segment),
                    to_char(first_end, 'YYYY-MM-DD'), to_char(last_end, 'YYYY-MM-DD'))

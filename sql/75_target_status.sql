@@ -7,7 +7,7 @@
 
 CREATE TYPE credit._case AS (
     target credit.target, region credit.region_code, as_of date, due date, start_date date,
-    first_end date, last_end date, final boolean, places credit.region_code[]);
+    first_end date, last_end date, final boolean);
 
 -- holds: the comparison is true of the figures; complete: it may be called met, no later figure is part of it;
 -- required: where the path stands at the figure's date.
@@ -102,8 +102,7 @@ DECLARE
     b credit._figure;
     o credit._outcome;
 BEGIN
-    pair := credit._latest(t.metric, c.region, t.segment, c.first_end, c.last_end, t.comparison_region, NULL, NULL, NULL,
-                           c.places);
+    pair := credit._latest(t.metric, c.region, t.segment, c.first_end, c.last_end, t.comparison_region, NULL, NULL, NULL);
     s := pair.s;
     IF s.num IS NULL THEN
         RETURN credit._short(s.lacking, s.lacking_zh);
@@ -127,7 +126,7 @@ BEGIN
         b := ROW(t.baseline, 1, daterange(t.baseline_date, t.baseline_date, '[]'), '[]', NULL, NULL)::credit._figure;
     ELSE
         b := credit._figure_at(t.metric, c.region, t.segment, daterange(c.start_date - 1, c.start_date), t.comparison_region,
-                                0, c.places);
+                                0);
     END IF;
     IF b.num IS NULL THEN
         RETURN o;
@@ -165,7 +164,7 @@ BEGIN
                      'source', t.clause, 'derived', false)), NULL, NULL)::credit._figure;
     END IF;
     pair := credit._latest(t.metric, c.region, t.segment, c.first_end, c.last_end, t.comparison_region,
-                            nullif(t.base, 'zero'), c.start_date, given, c.places);
+                            nullif(t.base, 'zero'), c.start_date, given);
     s := pair.s;
     b := pair.b;
     IF s.num IS NOT NULL AND t.base = 'zero' THEN
@@ -225,7 +224,7 @@ BEGIN
         RETURN credit._short(format('the window starts on %s', to_char(c.start_date, 'YYYY-MM-DD')),
                              format('考核期自 %s 起', to_char(c.start_date, 'YYYY-MM-DD')));
     END IF;
-    f := credit._sum_from(t.metric, c.region, t.segment, daterange(c.start_date, c.last_end, '[]'), c.places);
+    f := credit._sum_from(t.metric, c.region, t.segment, daterange(c.start_date, c.last_end, '[]'));
     IF f.num IS NULL THEN
         RETURN credit._short(f.lacking, f.lacking_zh);
     END IF;
@@ -292,7 +291,7 @@ BEGIN
     LOOP
         next_day := (first_day + step)::date;
         EXIT WHEN next_day - 1 > c.last_end;
-        f := credit._figure_at(t.metric, c.region, t.segment, daterange(first_day, next_day), NULL, 0, c.places);
+        f := credit._figure_at(t.metric, c.region, t.segment, daterange(first_day, next_day), NULL, 0);
         IF f.num IS NULL THEN
             gap := coalesce(gap, f.lacking);
             gap_zh := coalesce(gap_zh, f.lacking_zh);
@@ -339,7 +338,7 @@ BEGIN
                    jsonb_build_object('goal', m.goal, 'members', jsonb_object_agg(m.member, j.status)) AS used
               FROM credit.target_member m
               JOIN credit._effective(t.pack) e ON e.code = m.member AND e.tag <> 'composite'
-             CROSS JOIN LATERAL credit._judge(e, c.region, c.as_of, c.places) j
+             CROSS JOIN LATERAL credit._judge(e, c.region, c.as_of) j
              WHERE m.pack = t.pack AND m.code = t.code
              GROUP BY m.goal) g;
     o.den := 1;
@@ -361,7 +360,7 @@ CREATE TYPE credit._judgement AS (
     why text, why_zh text);
 
 -- Which days a figure may end on, and what else judging needs to know.
-CREATE FUNCTION credit._case_of(t credit.target, region credit.region_code, as_of date, places credit.region_code[],
+CREATE FUNCTION credit._case_of(t credit.target, region credit.region_code, as_of date,
                                 done_once boolean DEFAULT false) RETURNS credit._case
     LANGUAGE plpgsql STABLE SET search_path = pg_catalog, pg_temp AS $$
 DECLARE
@@ -370,7 +369,6 @@ BEGIN
     c.target := t;
     c.region := region;
     c.as_of := as_of;
-    c.places := places;
     c.due := coalesce(t.due_date, t.assumed_due);
     c.start_date := coalesce(t.start_date, (SELECT p.start_date FROM credit.pack p WHERE p.pack_id = t.pack));
     c.last_end := least(as_of, c.due);
@@ -381,8 +379,7 @@ BEGIN
 END
 $$;
 
-CREATE FUNCTION credit._judge(target credit.target, region credit.region_code, as_of date,
-                              places credit.region_code[] DEFAULT NULL) RETURNS credit._judgement
+CREATE FUNCTION credit._judge(target credit.target, region credit.region_code, as_of date) RETURNS credit._judgement
     LANGUAGE plpgsql STABLE SET search_path = pg_catalog, pg_temp AS $$
 DECLARE
     c credit._case;
@@ -396,7 +393,7 @@ BEGIN
         t.value := 1;
         done_once := true;
     END IF;
-    c := credit._case_of(t, region, as_of, places, done_once);
+    c := credit._case_of(t, region, as_of, done_once);
     IF t.tag = 'composite' THEN
         o := credit._judge_members(c);
     ELSIF t.form IN ('growth', 'cagr', 'reduction') OR (t.form = 'cumulative' AND t.rule IS NULL) THEN
@@ -479,8 +476,7 @@ CREATE FUNCTION credit._projection(trend jsonb, due date, share boolean) RETURNS
 
 -- Where the target arrives at its due date: from the ends of the three quarters before and from the day itself. NULL for
 -- sums, composites and milestones, which no line goes through, and once the due date has come.
-CREATE FUNCTION credit._projected(t credit.target, j credit._judgement, region credit.region_code, as_of date,
-                                  places credit.region_code[]) RETURNS numeric
+CREATE FUNCTION credit._projected(t credit.target, j credit._judgement, region credit.region_code, as_of date) RETURNS numeric
     LANGUAGE plpgsql STABLE SET search_path = pg_catalog, pg_temp AS $$
 DECLARE
     trend jsonb := '[]';
@@ -495,7 +491,7 @@ BEGIN
     FOR k IN REVERSE 3 .. 1 LOOP
         day := (this_quarter - make_interval(months => 3 * (CASE WHEN this_quarter = as_of + 1 THEN k ELSE k - 1 END)))::date - 1;
         CONTINUE WHEN day < first_day;
-        trend := trend || jsonb_build_object('day', day, 'actual', (credit._judge(t, region, day, places)).actual);
+        trend := trend || jsonb_build_object('day', day, 'actual', (credit._judge(t, region, day)).actual);
     END LOOP;
     trend := trend || jsonb_build_object('day', as_of, 'actual', j.actual);
     RETURN credit._projection(trend, j.due_date, t.form IN ('coverage', 'share'));
@@ -507,8 +503,6 @@ CREATE FUNCTION credit._statuses(pack text, as_of date, region credit.region_cod
                    target numeric, gap numeric, unit text, required numeric, figures jsonb, due_date date, status text,
                    status_zh text, why text, why_zh text, responsible_unit text, projected numeric)
     LANGUAGE plpgsql STABLE SET search_path = pg_catalog, pg_temp AS $$
-DECLARE
-    within credit.region_code[] := credit._places(region);
 BEGIN
     RETURN QUERY
         SELECT e.code, e.name_zh, e.name_en, e.metric, e.form, e.comparator, j.actual, j.target, j.gap, e.unit, j.required,
@@ -516,9 +510,9 @@ BEGIN
                CASE j.status WHEN 'met' THEN '已完成' WHEN 'on_track' THEN '进度正常' WHEN 'behind' THEN '进度滞后'
                              WHEN 'missed' THEN '未完成' ELSE '缺少数据' END,
                j.why, j.why_zh, e.responsible_unit,
-               CASE WHEN projecting THEN credit._projected(e, j, region, _statuses.as_of, within) END
+               CASE WHEN projecting THEN credit._projected(e, j, region, _statuses.as_of) END
           FROM credit._effective(pack) e
-         CROSS JOIN LATERAL credit._judge(e, region, _statuses.as_of, within) j
+         CROSS JOIN LATERAL credit._judge(e, region, _statuses.as_of) j
          ORDER BY e.position;
 END
 $$;

@@ -70,17 +70,6 @@ CREATE TABLE credit._measure_cell (
     PRIMARY KEY (source_id, month, region, institution_id, segment, product)
 ) WITH (fillfactor = 80);
 
--- The same summed up over institutions, segments and products: what most questions ask for.
-CREATE TABLE credit._measure_total (
-    source_id       integer NOT NULL,
-    month           date NOT NULL,
-    region          credit.region_code NOT NULL,
-    n               bigint NOT NULL,
-    value           numeric NOT NULL,
-    weight          numeric NOT NULL,
-    PRIMARY KEY (source_id, month, region)
-) WITH (fillfactor = 50);
-
 -- How many rows of a cell a subject has: a distinct count is exact because this is.
 CREATE TABLE credit._measure_subject (
     source_id       integer NOT NULL,
@@ -93,6 +82,7 @@ CREATE TABLE credit._measure_subject (
     n               bigint NOT NULL,
     PRIMARY KEY (source_id, month, region, subject_id, institution_id, segment, product)
 ) WITH (fillfactor = 80);
+CREATE INDEX measure_subject_idx ON credit._measure_subject (source_id, month, subject_id);
 
 CREATE TABLE credit._measure_fold (
     folded_at       timestamptz,
@@ -485,15 +475,16 @@ BEGIN
                  GROUP BY x.subject_id HAVING sum(x.n) > 0) y;
         RETURN n;
     END IF;
-    IF institution IS NULL AND segment IS NULL AND product IS NULL THEN
+    IF institution IS NULL AND product IS NULL THEN
         SELECT sum(x.n), sum(x.value), sum(x.weight) INTO n, value, weight
-          FROM (SELECT t.n, t.value, t.weight FROM credit._measure_total t
+          FROM (SELECT t.segment, t.n, t.value, t.weight FROM credit._measure_total t
                  WHERE t.source_id = source.source_id AND t.month BETWEEN first AND last
                    AND (regions IS NULL OR t.region OPERATOR(credit.=) ANY (regions))
                 UNION ALL
-                SELECT d.n, d.value, d.weight FROM credit._measure_delta d
+                SELECT d.segment, d.n, d.value, d.weight FROM credit._measure_delta d
                  WHERE d.source_id = source.source_id AND d.month BETWEEN first AND last
-                   AND (regions IS NULL OR d.region OPERATOR(credit.=) ANY (regions))) x;
+                   AND (regions IS NULL OR d.region OPERATOR(credit.=) ANY (regions))) x
+         WHERE _measure_source.segment IS NULL OR x.segment = _measure_source.segment;
     ELSE
         SELECT sum(x.n), sum(x.value), sum(x.weight) INTO n, value, weight
           FROM (SELECT * FROM credit._measure_cell c
@@ -514,7 +505,31 @@ BEGIN
 END
 $$;
 
-CREATE FUNCTION credit._measure(metric text, regions credit.region_code[], first date, last date, institution integer,
+-- The same in a region with all below it (NULL: everywhere). What is asked most is kept; the rest is added up.
+CREATE FUNCTION credit._measure_within(source credit.metric_source, first date, last date, region credit.region_code,
+                                       institution integer, segment text, product text) RETURNS numeric
+    LANGUAGE plpgsql STABLE SET search_path = pg_catalog, pg_temp AS $$
+DECLARE
+    x record;
+BEGIN
+    IF region IS NULL OR institution IS NOT NULL OR product IS NOT NULL OR segment = ''
+       OR (source.kind = 'distinct' AND first < last) THEN
+        RETURN credit._measure_source(source, first, last,
+                                      CASE WHEN region IS NOT NULL THEN ARRAY(SELECT credit.regions_within(region)) END,
+                                      institution, segment, product);
+    END IF;
+    SELECT COALESCE(sum(k.n), 0) AS n, COALESCE(sum(k.value), 0) AS value, sum(k.weight) AS weight,
+           COALESCE(sum(k.subjects), 0) AS subjects INTO x
+      FROM credit._measures_of(region, ARRAY[source.source_id], first, last) k
+     WHERE k.segment = COALESCE(_measure_within.segment, '');
+    RETURN CASE source.kind WHEN 'distinct' THEN x.subjects
+                            WHEN 'count' THEN x.n
+                            WHEN 'sum' THEN x.value
+                            ELSE x.value / NULLIF(x.weight, 0) END;
+END
+$$;
+
+CREATE FUNCTION credit._measure(metric text, region credit.region_code, first date, last date, institution integer,
                                 segment text, product text, version integer, depth integer) RETURNS numeric
     LANGUAGE plpgsql STABLE SET search_path = pg_catalog, pg_temp AS $$
 DECLARE
@@ -533,7 +548,7 @@ BEGIN
      WHERE t.metric = _measure.metric AND (_measure.version IS NULL OR t.version = _measure.version)
      ORDER BY t.version DESC LIMIT 1;
     IF s.ledger IS NOT NULL THEN
-        RETURN credit._measure_source(s, first, last, regions, institution, segment, product);
+        RETURN credit._measure_within(s, first, last, region, institution, segment, product);
     END IF;
     IF version IS NOT NULL AND s.source_id IS NULL THEN
         RAISE EXCEPTION 'metric "%" has no version % of its source', metric, version USING ERRCODE = 'undefined_object';
@@ -542,15 +557,15 @@ BEGIN
         RAISE EXCEPTION 'metric "%" is reported, no ledger has it', metric USING ERRCODE = 'PC512',
             HINT = 'Its figures are the rows of credit.observation; credit.define_source gives it a ledger.';
     END IF;
-    l := credit._measure(m.left_metric, regions, first, last, institution, COALESCE(m.left_segment, segment), product, NULL, depth + 1);
+    l := credit._measure(m.left_metric, region, first, last, institution, COALESCE(m.left_segment, segment), product, NULL, depth + 1);
     IF m.operation = 'growth' THEN
         base := CASE m.growth_base WHEN 'previous_year' THEN last - interval '1 year'
                                    ELSE date_trunc('year', last) - interval '1 month' END;
-        r := credit._measure(m.left_metric, regions, (base - (last - first))::date, base, institution,
+        r := credit._measure(m.left_metric, region, (base - (last - first))::date, base, institution,
                              COALESCE(m.left_segment, segment), product, NULL, depth + 1);
         RETURN CASE WHEN r > 0 THEN l / r - 1 END;
     END IF;
-    r := credit._measure(m.right_metric, regions, first, last, institution, COALESCE(m.right_segment, segment), product, NULL, depth + 1);
+    r := credit._measure(m.right_metric, region, first, last, institution, COALESCE(m.right_segment, segment), product, NULL, depth + 1);
     RETURN CASE m.operation WHEN 'difference' THEN l - r ELSE CASE WHEN r > 0 THEN l / r END END;
 END
 $$;
@@ -573,8 +588,7 @@ BEGIN
             RAISE EXCEPTION 'institution "%" does not exist', institution USING ERRCODE = 'undefined_object';
         END IF;
     END IF;
-    RETURN credit._measure(metric, CASE WHEN region IS NOT NULL THEN ARRAY(SELECT credit.regions_within(region)) END,
-                           first, last, who, segment, product, version, 0);
+    RETURN credit._measure(metric, region, first, last, who, segment, product, version, 0);
 END
 $$;
 COMMENT ON FUNCTION credit.measure(text, credit.region_code, date, text, text, text, date, integer) IS
@@ -603,131 +617,6 @@ COMMENT ON COLUMN credit.measure_now.n IS 'rows of the ledger, or subjects where
 CREATE VIEW credit.measure_state WITH (security_barrier) AS
     SELECT (SELECT count(*) FROM credit._measure_delta) AS waiting, f.folded_at, f.folded, f.turns FROM credit._measure_fold f;
 COMMENT ON VIEW credit.measure_state IS 'how many deltas wait to be folded, and what was folded (指标汇总状态)';
-
--- folding ---------------------------------------------------------------------
-
--- One at a time; who finds another at it leaves. All keys are taken in one order, also against a recomputation.
-CREATE FUNCTION credit.fold_measures() RETURNS bigint
-    LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp SET jit = off AS $$
-DECLARE
-    n bigint;
-BEGIN
-    PERFORM FROM credit._measure_delta LIMIT 1;
-    IF NOT FOUND THEN
-        RETURN 0;
-    END IF;
-    PERFORM credit._need_read_committed('folding measures');
-    PERFORM FROM credit._measure_fold FOR UPDATE SKIP LOCKED;
-    IF NOT FOUND THEN
-        RETURN 0;
-    END IF;
-    WITH taken AS MATERIALIZED (
-        DELETE FROM credit._measure_delta RETURNING *
-    ), summed AS MATERIALIZED (
-        SELECT t.source_id, t.month, t.region, t.institution_id, t.segment, t.product, t.subject_id,
-               sum(t.n)::bigint AS n, sum(t.value) AS value, sum(t.weight) AS weight
-          FROM taken t GROUP BY 1, 2, 3, 4, 5, 6, 7
-    ), cells AS (
-        INSERT INTO credit._measure_cell AS c
-        SELECT s.source_id, s.month, s.region, s.institution_id, s.segment, s.product, s.n, s.value, s.weight
-          FROM summed s WHERE s.subject_id = 0 AND (s.n <> 0 OR s.value <> 0 OR s.weight <> 0)
-        ON CONFLICT ON CONSTRAINT _measure_cell_pkey DO UPDATE
-           SET n = c.n + excluded.n, value = c.value + excluded.value, weight = c.weight + excluded.weight
-    ), totals AS (
-        INSERT INTO credit._measure_total AS c
-        SELECT s.source_id, s.month, s.region, sum(s.n), sum(s.value), sum(s.weight)
-          FROM summed s WHERE s.subject_id = 0 GROUP BY 1, 2, 3
-        ON CONFLICT ON CONSTRAINT _measure_total_pkey DO UPDATE
-           SET n = c.n + excluded.n, value = c.value + excluded.value, weight = c.weight + excluded.weight
-    ), subjects AS (
-        INSERT INTO credit._measure_subject AS c
-        SELECT s.source_id, s.month, s.region, s.subject_id, s.institution_id, s.segment, s.product, s.n
-          FROM summed s WHERE s.subject_id <> 0 AND s.n <> 0
-        ON CONFLICT ON CONSTRAINT _measure_subject_pkey DO UPDATE SET n = c.n + excluded.n
-    )
-    SELECT count(*) INTO n FROM taken;
-    UPDATE credit._measure_fold f SET folded_at = clock_timestamp(), folded = f.folded + n, turns = f.turns + 1;
-    RETURN n;
-END
-$$;
-COMMENT ON FUNCTION credit.fold_measures() IS
-    'fold what waits into the cells, as the folder does by itself; returns how many deltas (汇总指标增量)';
-
--- checking --------------------------------------------------------------------
-
-CREATE FUNCTION credit.check_measures(metric text DEFAULT NULL)
-    RETURNS TABLE (source text, version integer, level text, month date, region credit.region_code, institution_id integer,
-                   segment text, product text, subject_id bigint, measured_n bigint, counted_n bigint,
-                   measured numeric, counted numeric)
-    LANGUAGE plpgsql STABLE SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
-#variable_conflict use_column
-DECLARE
-    s credit.metric_source;
-BEGIN
-    -- Each query of a function that changes nothing sees what the calling query sees: all is of one moment.
-    FOR s IN SELECT t.* FROM credit.metric_source t
-              WHERE t.ledger IS NOT NULL AND (check_measures.metric IS NULL OR t.metric = check_measures.metric)
-              ORDER BY t.source_id LOOP
-        RETURN QUERY EXECUTE format($q$
-            WITH counted AS MATERIALIZED (SELECT q.region::text AS place, q.* FROM (%s) q), measured AS MATERIALIZED (
-                SELECT x.month, x.region::text AS place, x.institution_id, x.segment, x.product, x.subject_id,
-                       sum(x.n)::bigint AS n, sum(x.value) AS value, sum(x.weight) AS weight
-                  FROM credit._measure_all x WHERE x.source_id = %s
-                 GROUP BY 1, 2, 3, 4, 5, 6 HAVING sum(x.n) <> 0 OR sum(x.value) <> 0 OR sum(x.weight) <> 0
-            ), total AS (
-                SELECT y.month, y.region::text AS place, sum(y.n)::bigint AS n, sum(y.value) AS value, sum(y.weight) AS weight
-                  FROM (SELECT t.month, t.region, t.n, t.value, t.weight FROM credit._measure_total t WHERE t.source_id = %2$s
-                        UNION ALL
-                        SELECT d.month, d.region, d.n, d.value, d.weight FROM credit._measure_delta d
-                         WHERE d.source_id = %2$s AND d.subject_id = 0) y
-                 GROUP BY 1, 2 HAVING sum(y.n) <> 0 OR sum(y.value) <> 0 OR sum(y.weight) <> 0
-            ), counted_total AS (
-                SELECT c.month, c.place, sum(c.n)::bigint AS n, sum(c.value) AS value, sum(c.weight) AS weight
-                  FROM counted c WHERE c.subject_id = 0 GROUP BY 1, 2
-            )
-            SELECT $1, $2, 'cell', month, place::credit.region_code, institution_id, segment, product, subject_id, m.n, c.n,
-                   COALESCE(m.value, 0), COALESCE(c.value, 0)
-              FROM measured m FULL JOIN counted c USING (month, place, institution_id, segment, product, subject_id)
-             WHERE (m.n, m.value, m.weight) IS DISTINCT FROM (c.n, c.value, c.weight)
-            UNION ALL
-            SELECT $1, $2, 'total', month, place::credit.region_code, NULL, NULL, NULL, NULL, m.n, c.n, COALESCE(m.value, 0), COALESCE(c.value, 0)
-              FROM total m FULL JOIN counted_total c USING (month, place)
-             WHERE (m.n, m.value, m.weight) IS DISTINCT FROM (c.n, c.value, c.weight) $q$,
-            credit._measure_query(s), s.source_id)
-        USING s.metric, s.version;
-    END LOOP;
-END
-$$;
-COMMENT ON FUNCTION credit.check_measures(text) IS
-    'recomputes metrics from the ledgers and returns where the measures differ: nowhere (指标核对)';
-
--- For who disabled triggers, or restored ledgers without them.
-CREATE FUNCTION credit.rebuild_measures() RETURNS bigint
-    LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
-DECLARE
-    s credit.metric_source;
-    l text;
-    n bigint;
-BEGIN
-    PERFORM credit._need_read_committed('rebuilding measures');
-    FOR l IN SELECT g.ledger FROM credit.ledger g ORDER BY g.ledger LOOP
-        EXECUTE format('LOCK TABLE credit.%I IN SHARE ROW EXCLUSIVE MODE', l);
-        PERFORM credit._forget_sources(format('credit.%I', l)::regclass);
-    END LOOP;
-    PERFORM FROM credit._measure_fold FOR UPDATE;
-    DELETE FROM credit._measure_delta;
-    DELETE FROM credit._measure_cell;
-    DELETE FROM credit._measure_total;
-    DELETE FROM credit._measure_subject;
-    FOR s IN SELECT t.* FROM credit.metric_source t WHERE t.ledger IS NOT NULL ORDER BY t.source_id LOOP
-        EXECUTE 'INSERT INTO credit._measure_delta ' || credit._measure_query(s);
-    END LOOP;
-    SELECT count(*) INTO n FROM credit._measure_delta;
-    PERFORM credit.fold_measures();
-    RETURN n;
-END
-$$;
-COMMENT ON FUNCTION credit.rebuild_measures() IS 'recompute all cells from the ledgers; returns how many (重建指标)';
 
 -- what the ledgers give ---------------------------------------------------------
 
@@ -855,7 +744,7 @@ CREATE EVENT TRIGGER credit_ledger_dropped ON sql_drop EXECUTE FUNCTION credit._
 -- rights ----------------------------------------------------------------------
 
 REVOKE ALL ON credit.metric_source, credit.metric_definition, credit._measure_delta, credit._measure_cell,
-    credit._measure_total, credit._measure_subject, credit._measure_fold, credit._measure_all, credit.ledger_partition,
+    credit._measure_subject, credit._measure_fold, credit._measure_all, credit.ledger_partition,
     credit.measure_now, credit.measure_state FROM PUBLIC;
 GRANT SELECT ON credit.metric_source, credit.metric_definition, credit.measure_now TO credit_operator, credit_analyst;
 GRANT SELECT ON credit.measure_state, credit.ledger_partition TO credit_operator;
@@ -867,16 +756,15 @@ REVOKE ALL ON FUNCTION credit._measure_condition(credit.metric_source), credit._
     credit._region_above(credit.region_code, credit.region_code, boolean, credit.region_code),
     credit.regions_within(credit.region_code),
     credit._measure_source(credit.metric_source, date, date, credit.region_code[], integer, text, text),
-    credit._measure(text, credit.region_code[], date, date, integer, text, text, integer, integer),
-    credit.measure(text, credit.region_code, date, text, text, text, date, integer),
-    credit.fold_measures(), credit.check_measures(text), credit.rebuild_measures() FROM PUBLIC;
+    credit._measure_within(credit.metric_source, date, date, credit.region_code, integer, text, text),
+    credit._measure(text, credit.region_code, date, date, integer, text, text, integer, integer),
+    credit.measure(text, credit.region_code, date, text, text, text, date, integer) FROM PUBLIC;
 -- the index on credit.region is kept by whoever writes there
 GRANT EXECUTE ON FUNCTION credit._region_above(credit.region_code, credit.region_code, boolean, credit.region_code) TO PUBLIC;
 GRANT EXECUTE ON FUNCTION credit.regions_within(credit.region_code),
-    credit.measure(text, credit.region_code, date, text, text, text, date, integer), credit.check_measures(text)
+    credit.measure(text, credit.region_code, date, text, text, text, date, integer)
     TO credit_operator, credit_analyst;
-GRANT EXECUTE ON FUNCTION credit.define_source(text, text, text, jsonb, text, text, text, integer, text),
-    credit.fold_measures(), credit.rebuild_measures() TO credit_operator;
+GRANT EXECUTE ON FUNCTION credit.define_source(text, text, text, jsonb, text, text, text, integer, text) TO credit_operator;
 
 SELECT pg_catalog.pg_extension_config_dump('credit.metric_source', 'WHERE NOT shipped');
 SELECT pg_catalog.pg_extension_config_dump('credit.metric_source_source_id_seq', '');

@@ -33,135 +33,6 @@ SELECT 1000 + pg_catalog.row_number() OVER (ORDER BY m.code COLLATE "C"), m.code
    AND NOT EXISTS (SELECT FROM credit.metric_source s WHERE s.metric = m.code)
  ORDER BY m.code COLLATE "C";
 
--- figures of the ledgers --------------------------------------------------------------
-
--- Regions whose ledger rows count for a region; empty where no ledger has anything, so that nobody looks further.
-CREATE FUNCTION credit._places(region credit.region_code) RETURNS credit.region_code[]
-    LANGUAGE plpgsql STABLE SET search_path = pg_catalog, pg_temp AS $$
-BEGIN
-    IF NOT EXISTS (SELECT FROM credit._measure_total) AND NOT EXISTS (SELECT FROM credit._measure_subject)
-       AND NOT EXISTS (SELECT FROM credit._measure_delta) THEN
-        RETURN '{}';
-    END IF;
-    RETURN ARRAY(SELECT credit.regions_within(region));
-END
-$$;
-
--- The source in force of a metric that a ledger has, and whether its figure is of a day or of months.
-CREATE FUNCTION credit._ledger_source(p_metric text, OUT source credit.metric_source, OUT of_day boolean)
-    LANGUAGE plpgsql STABLE SET search_path = pg_catalog, pg_temp AS $$
-BEGIN
-    SELECT s.* INTO source FROM credit.metric_source s WHERE s.metric = p_metric ORDER BY s.version DESC LIMIT 1;
-    IF source.ledger IS NULL THEN
-        source := NULL;
-        RETURN;
-    END IF;
-    SELECT l.nature = 'stock' AND m.additivity <> 'flow' INTO of_day
-      FROM credit.ledger l CROSS JOIN credit.metric m WHERE l.ledger = source.ledger AND m.code = p_metric;
-END
-$$;
-
--- Months from first to last for which the ledger has rows of these regions, newest first: a month in which the metric has no
--- row, but the widest source of its ledger has, has the figure zero; a month without rows has none.
-CREATE FUNCTION credit._ledger_months(source credit.metric_source, first date, last date, places credit.region_code[])
-    RETURNS SETOF date
-    LANGUAGE plpgsql STABLE SET search_path = pg_catalog, pg_temp AS $$
-DECLARE
-    sources integer[];
-    counts integer[];
-    fresh date[];
-    oldest date;
-    newest date;
-    m date;
-BEGIN
-    SELECT ARRAY[source.source_id, s.source_id] INTO sources FROM credit.metric_source s
-     WHERE s.ledger = source.ledger
-     ORDER BY s.kind <> 'distinct' DESC, jsonb_array_length(s.filter), s.source_id LIMIT 1;
-    -- only a distinct count has subjects; elsewhere each month without rows would be asked for in every region
-    counts := ARRAY(SELECT s.source_id FROM credit.metric_source s WHERE s.source_id = ANY (sources) AND s.kind = 'distinct');
-    -- what is not folded yet is little, and has no index: read once
-    SELECT array_agg(DISTINCT d.month) INTO fresh FROM credit._measure_delta d
-     WHERE d.source_id = ANY (sources) AND d.month BETWEEN first AND last AND d.n > 0
-       AND d.region OPERATOR(credit.=) ANY (places);
-    -- the two ends of the indexes keep an empty ledger from being asked for each month
-    SELECT least(min(x.a), (SELECT min(f) FROM unnest(fresh) f)), greatest(max(x.b), (SELECT max(f) FROM unnest(fresh) f))
-      INTO oldest, newest
-      FROM unnest(sources) u(id)
-     CROSS JOIN LATERAL (
-         SELECT (SELECT min(t.month) FROM credit._measure_total t WHERE t.source_id = u.id),
-                (SELECT max(t.month) FROM credit._measure_total t WHERE t.source_id = u.id)
-         UNION ALL
-         SELECT (SELECT min(t.month) FROM credit._measure_subject t WHERE t.source_id = u.id),
-                (SELECT max(t.month) FROM credit._measure_subject t WHERE t.source_id = u.id)) x(a, b);
-    -- least and greatest pass over NULL: without this an empty ledger is asked for all months
-    IF oldest IS NULL THEN
-        RETURN;
-    END IF;
-    FOR m IN SELECT g::date FROM generate_series(least(last, newest)::timestamp, greatest(first, oldest)::timestamp,
-                                                 interval '-1 month') g LOOP
-        -- region by region, so that the first with a row ends the search; LIMIT keeps the planner from turning it round
-        IF m = ANY (fresh)
-           OR EXISTS (SELECT FROM unnest(places) p(region) CROSS JOIN LATERAL (
-                          SELECT FROM credit._measure_total t
-                           WHERE t.source_id = ANY (sources) AND t.month = m AND t.region OPERATOR(credit.=) p.region
-                             AND t.n > 0 LIMIT 1) x)
-           OR (counts <> '{}'
-               AND EXISTS (SELECT FROM unnest(places) p(region) CROSS JOIN LATERAL (
-                               SELECT FROM credit._measure_subject t
-                                WHERE t.source_id = ANY (counts) AND t.month = m AND t.region OPERATOR(credit.=) p.region
-                                  AND t.n > 0 LIMIT 1) x)) THEN
-            RETURN NEXT m;
-        END IF;
-    END LOOP;
-END
-$$;
-
--- The figure of the ledgers at exactly this period, NULL where they have none. A stock has one at the end of a month, a
--- flow over whole months none of which is missing.
-CREATE FUNCTION credit._measured(p_metric text, p_region credit.region_code, p_segment text, p_period daterange,
-                                 places credit.region_code[] DEFAULT NULL) RETURNS credit._figure
-    LANGUAGE plpgsql STABLE SET search_path = pg_catalog, pg_temp AS $$
-DECLARE
-    l record;
-    s credit.metric_source;
-    within credit.region_code[] := places;
-    first date;
-    last date;
-    value numeric;
-BEGIN
-    IF within = '{}' OR extract(day FROM upper(p_period)) <> 1 THEN
-        RETURN NULL;
-    END IF;
-    l := credit._ledger_source(p_metric);
-    s := l.source;
-    IF s.ledger IS NULL OR l.of_day <> (upper(p_period) - lower(p_period) = 1)
-       OR (NOT l.of_day AND extract(day FROM lower(p_period)) <> 1) THEN
-        RETURN NULL;
-    END IF;
-    last := (upper(p_period) - interval '1 month')::date;
-    first := CASE WHEN l.of_day THEN last ELSE lower(p_period) END;
-    within := coalesce(within, credit._places(p_region));
-    IF within = '{}' OR (SELECT count(*) FROM credit._ledger_months(s, first, last, within))
-                        <> credit._months(first, last) + 1 THEN
-        RETURN NULL;
-    END IF;
-    value := credit._measure_source(s, first, last, within, NULL, nullif(p_segment, ''), NULL);
-    IF value IS NULL THEN
-        RETURN NULL;
-    END IF;
-    RETURN ROW(value, 1, p_period, jsonb_build_array(jsonb_build_object(
-               'metric', p_metric, 'region', p_region::text, 'segment', p_segment, 'period', credit._period_text(p_period),
-               'value', value, 'source', 'ledger ' || s.ledger, 'derived', false, 'version', s.version)), NULL, NULL)::credit._figure;
-END
-$$;
-
-CREATE FUNCTION credit._prefers_reported(p_metric text) RETURNS boolean
-    LANGUAGE plpgsql STABLE SET search_path = pg_catalog, pg_temp AS $$
-BEGIN
-    RETURN EXISTS (SELECT FROM credit.figure_precedence p WHERE p.metric = p_metric AND p.preferred = 'reported');
-END
-$$;
-
 -- precedence ----------------------------------------------------------------------
 
 CREATE TABLE credit.figure_precedence (
@@ -300,10 +171,10 @@ BEGIN
         RETURN;
     END IF;
     l := credit._figure_at(CASE WHEN m.operation IS NULL THEN m.code ELSE m.left_metric END, place,
-                           coalesce(m.left_segment, segment), period, NULL, 0, within);
+                           coalesce(m.left_segment, segment), period);
     num := l.num / l.den;
     IF m.operation = 'ratio' THEN
-        r := credit._figure_at(m.right_metric, place, coalesce(m.right_segment, segment), period, NULL, 0, within);
+        r := credit._figure_at(m.right_metric, place, coalesce(m.right_segment, segment), period);
         den := r.num / r.den;
     END IF;
 END
@@ -400,6 +271,7 @@ DECLARE
     scale numeric := 1;
     months integer;
     whole_gap numeric;
+    places credit.region_code[];
 BEGIN
     IF dimension IS NULL OR dimension NOT IN ('region', 'institution', 'segment', 'product') THEN
         RAISE EXCEPTION 'there is no dimension "%"', dimension USING ERRCODE = 'invalid_parameter_value',
@@ -407,14 +279,15 @@ BEGIN
     END IF;
     SELECT * INTO m FROM credit.metric x WHERE x.code = t.metric;
     PERFORM credit._check_parts(t, m, dimension);
-    c := credit._case_of(t, place, as_of, credit._places(place));
-    j := credit._judge(t, place, as_of, c.places);
+    places := credit._places(place);
+    c := credit._case_of(t, place, as_of);
+    j := credit._judge(t, place, as_of);
     base_name := CASE WHEN m.operation = 'growth' THEN m.growth_base ELSE nullif(t.base, 'zero') END;
     IF t.rule IS NOT NULL THEN
-        s := credit._sum_from(t.metric, place, t.segment, daterange(c.start_date, greatest(c.last_end, c.start_date), '[]'), c.places);
+        s := credit._sum_from(t.metric, place, t.segment, daterange(c.start_date, greatest(c.last_end, c.start_date), '[]'));
     ELSE
         s := (credit._latest(t.metric, place, t.segment, c.first_end, c.last_end, NULL, CASE WHEN m.operation IS DISTINCT FROM 'growth'
-              THEN base_name END, c.start_date, NULL, c.places)).s;
+              THEN base_name END, c.start_date, NULL)).s;
     END IF;
     IF s.num IS NULL OR j.actual IS NULL THEN
         RAISE EXCEPTION 'target "%" has no figure at %', t.code, to_char(as_of, 'YYYY-MM-DD') USING ERRCODE = 'PC524',
@@ -426,9 +299,9 @@ BEGIN
                         WHEN t.rule IS NOT NULL THEN credit._base_period(now_period, 'previous_year', NULL)
                         ELSE daterange(c.start_date - 1, c.start_date) END;
 
-    SELECT f.num, f.den INTO total.num, total.den FROM credit._part_figure(m, t.segment, now_period, c.places, dimension, NULL, place) f;
+    SELECT f.num, f.den INTO total.num, total.den FROM credit._part_figure(m, t.segment, now_period, places, dimension, NULL, place) f;
     SELECT f.num, f.den INTO total.base_num, total.base_den
-      FROM credit._part_figure(m, t.segment, base_period, c.places, dimension, NULL, place) f;
+      FROM credit._part_figure(m, t.segment, base_period, places, dimension, NULL, place) f;
     is_ratio := total.den IS NOT NULL;
     IF total.num IS NULL OR total.den = 0 OR (m.operation = 'ratio' AND NOT is_ratio) THEN
         RAISE EXCEPTION 'target "%" cannot be broken down by %', t.code, dimension USING ERRCODE = 'PC523',
@@ -477,15 +350,15 @@ BEGIN
                       array_remove(CASE WHEN m.operation IS NULL THEN ARRAY[m.code] ELSE ARRAY[m.left_metric, m.right_metric] END, NULL),
                       CASE WHEN m.right_metric IS NULL THEN ARRAY[coalesce(m.left_segment, t.segment)]
                            ELSE ARRAY[coalesce(m.left_segment, t.segment), coalesce(m.right_segment, t.segment)] END,
-                      q.period, c.places, dimension) y
+                      q.period, places, dimension) y
                  WHERE dimension <> 'region' AND q.period IS NOT NULL) x
     LOOP
         d := ROW(one.member, one.name, NULL, NULL, NULL, NULL)::credit._driver;
-        SELECT f.num, f.den INTO p FROM credit._part_figure(m, t.segment, now_period, c.places, dimension, one.member, place) f;
+        SELECT f.num, f.den INTO p FROM credit._part_figure(m, t.segment, now_period, places, dimension, one.member, place) f;
         d.num := coalesce(p.num, 0);
         d.den := CASE WHEN is_ratio THEN coalesce(p.den, 0) END;
         IF total.base_num IS NOT NULL THEN
-            SELECT f.num, f.den INTO p FROM credit._part_figure(m, t.segment, base_period, c.places, dimension, one.member, place) f;
+            SELECT f.num, f.den INTO p FROM credit._part_figure(m, t.segment, base_period, places, dimension, one.member, place) f;
             d.base_num := coalesce(p.num, 0);
             d.base_den := CASE WHEN is_ratio THEN coalesce(p.den, 0) END;
         END IF;
@@ -558,7 +431,7 @@ BEGIN
     IF max_rows IS NULL OR max_rows < 1 THEN
         RAISE EXCEPTION 'max_rows must be positive' USING ERRCODE = 'invalid_parameter_value';
     END IF;
-    FOR u IN SELECT DISTINCT e FROM jsonb_array_elements((credit._judge(t, place, as_of, credit._places(place))).figures) e
+    FOR u IN SELECT DISTINCT e FROM jsonb_array_elements((credit._judge(t, place, as_of)).figures) e
               WHERE e ? 'metric' ORDER BY e LOOP
         EXIT WHEN rest <= 0;
         IF NOT u ? 'version' THEN
@@ -703,9 +576,7 @@ COMMENT ON FUNCTION credit.remind_figures(date) IS
 
 REVOKE ALL ON credit.figure_precedence, credit.figure_conflict, credit.figure_reminder FROM PUBLIC;
 GRANT SELECT ON credit.figure_precedence, credit.figure_conflict, credit.figure_reminder TO credit_operator, credit_analyst;
-REVOKE ALL ON FUNCTION credit._places(credit.region_code), credit._ledger_source(text),
-    credit._ledger_months(credit.metric_source, date, date, credit.region_code[]),
-    credit._measured(text, credit.region_code, text, daterange, credit.region_code[]), credit._prefers_reported(text), credit._conflicts(),
+REVOKE ALL ON FUNCTION credit._conflicts(),
     credit.set_precedence(text, text, text),
     credit._part(text, text, daterange, credit.region_code[], text, text),
     credit._members_of(text[], text[], daterange, credit.region_code[], text), credit._regions_below(credit.region_code),

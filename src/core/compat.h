@@ -184,4 +184,11 @@ pgcredit_update_unindexed(Relation rel, ItemPointer tid, TupleTableSlot *slot, S
 	simple_table_tuple_update(rel, tid, slot, snapshot, &update_indexes);
 }
 
+/* A range that is known to be well formed. */
+#if PG_VERSION_NUM >= 160000
+#define pgcredit_range(type, lower, upper) range_serialize(type, lower, upper, false, NULL)
+#else
+#define pgcredit_range(type, lower, upper) range_serialize(type, lower, upper, false)
+#endif
+
 #endif							/* PGCREDIT_COMPAT_H */

@@ -14,6 +14,7 @@
 
 #include "access/xact.h"
 #include "executor/spi.h"
+#include "fmgr.h"
 #include "miscadmin.h"
 #include "pgstat.h"
 #include "postmaster/bgworker.h"
@@ -55,6 +56,8 @@ typedef struct Folders
 } Folders;
 
 extern PGDLLEXPORT void pgcredit_folder_main(Datum arg);
+
+PG_FUNCTION_INFO_V1(pgcredit_want_folder);
 
 static Folders *folders = NULL;
 static bool wanted = false;		/* this transaction has appended */
@@ -152,10 +155,21 @@ pgcredit_folder_wanted(void)
 	wanted = folders != NULL;
 }
 
+/*
+ * credit._want_folder(): the same for what SQL has appended.
+ */
+Datum
+pgcredit_want_folder(PG_FUNCTION_ARGS)
+{
+	pgcredit_folder_wanted();
+	PG_RETURN_VOID();
+}
+
 void
 pgcredit_target_init(void)
 {
 	RegisterXactCallback(at_end, NULL);
+	pgcredit_kept_init();
 }
 
 static void

@@ -92,4 +92,7 @@ extern void pgcredit_changes_end(Changes *changes);
 /* folder.c */
 extern void pgcredit_folder_wanted(void);
 
+/* kept.c */
+extern void pgcredit_kept_init(void);
+
 #endif							/* PGCREDIT_TARGET_MEASURE_H */
