@@ -66,7 +66,7 @@ CREATE FUNCTION credit._shown(num numeric, den numeric) RETURNS numeric
 -- figure is measured at its own date.
 CREATE FUNCTION credit._on_path(o credit._outcome, c credit._case, figure_day date, from_day date,
                                 origin_num numeric, origin_den numeric) RETURNS credit._outcome
-    LANGUAGE plpgsql STABLE SET search_path = pg_catalog, pg_temp AS $$
+    LANGUAGE plpgsql STABLE AS $$
 DECLARE
     v numeric := (c.target).value;
     total integer := c.due - from_day;
@@ -94,7 +94,7 @@ END
 $$;
 
 CREATE FUNCTION credit._judge_point(c credit._case) RETURNS credit._outcome
-    LANGUAGE plpgsql STABLE SET search_path = pg_catalog, pg_temp AS $$
+    LANGUAGE plpgsql STABLE AS $$
 DECLARE
     t credit.target := c.target;
     pair record;
@@ -125,8 +125,7 @@ BEGIN
     IF t.baseline IS NOT NULL THEN
         b := ROW(t.baseline, 1, daterange(t.baseline_date, t.baseline_date, '[]'), '[]', NULL, NULL)::credit._figure;
     ELSE
-        b := credit._figure_at(t.metric, c.region, t.segment, daterange(c.start_date - 1, c.start_date), t.comparison_region,
-                                0);
+        b := credit._figure_at(t.metric, c.region, t.segment, daterange(c.start_date - 1, c.start_date), t.comparison_region);
     END IF;
     IF b.num IS NULL THEN
         RETURN o;
@@ -145,7 +144,7 @@ END
 $$;
 
 CREATE FUNCTION credit._judge_change(c credit._case) RETURNS credit._outcome
-    LANGUAGE plpgsql STABLE SET search_path = pg_catalog, pg_temp AS $$
+    LANGUAGE plpgsql STABLE AS $$
 DECLARE
     t credit.target := c.target;
     given credit._figure;
@@ -210,7 +209,7 @@ $$;
 
 -- A sum over the window, or its average per year of the window.
 CREATE FUNCTION credit._judge_sum(c credit._case) RETURNS credit._outcome
-    LANGUAGE plpgsql STABLE SET search_path = pg_catalog, pg_temp AS $$
+    LANGUAGE plpgsql STABLE AS $$
 DECLARE
     t credit.target := c.target;
     upward boolean := left(t.comparator, 1) = '>';
@@ -272,7 +271,7 @@ $$;
 
 -- Every calendar year, quarter or month that lies in the window and is over. The one that does worst is shown.
 CREATE FUNCTION credit._judge_each(c credit._case) RETURNS credit._outcome
-    LANGUAGE plpgsql STABLE SET search_path = pg_catalog, pg_temp AS $$
+    LANGUAGE plpgsql STABLE AS $$
 DECLARE
     t credit.target := c.target;
     step interval := CASE t.per WHEN 'quarter' THEN interval '3 months' ELSE ('1 ' || t.per)::interval END;
@@ -291,7 +290,7 @@ BEGIN
     LOOP
         next_day := (first_day + step)::date;
         EXIT WHEN next_day - 1 > c.last_end;
-        f := credit._figure_at(t.metric, c.region, t.segment, daterange(first_day, next_day), NULL, 0);
+        f := credit._figure_at(t.metric, c.region, t.segment, daterange(first_day, next_day));
         IF f.num IS NULL THEN
             gap := coalesce(gap, f.lacking);
             gap_zh := coalesce(gap_zh, f.lacking_zh);
@@ -362,7 +361,7 @@ CREATE TYPE credit._judgement AS (
 -- Which days a figure may end on, and what else judging needs to know.
 CREATE FUNCTION credit._case_of(t credit.target, region credit.region_code, as_of date,
                                 done_once boolean DEFAULT false) RETURNS credit._case
-    LANGUAGE plpgsql STABLE SET search_path = pg_catalog, pg_temp AS $$
+    LANGUAGE plpgsql STABLE AS $$
 DECLARE
     c credit._case;
 BEGIN
@@ -380,7 +379,7 @@ END
 $$;
 
 CREATE FUNCTION credit._judge(target credit.target, region credit.region_code, as_of date) RETURNS credit._judgement
-    LANGUAGE plpgsql STABLE SET search_path = pg_catalog, pg_temp AS $$
+    LANGUAGE plpgsql STABLE AS $$
 DECLARE
     c credit._case;
     t credit.target := target;
@@ -427,7 +426,7 @@ END
 $$;
 
 CREATE FUNCTION credit._why(j credit._judgement, c credit._case, o credit._outcome, OUT en text, OUT zh text)
-    LANGUAGE plpgsql IMMUTABLE SET search_path = pg_catalog, pg_temp AS $$
+    LANGUAGE plpgsql IMMUTABLE AS $$
 DECLARE
     goal text := (c.target).comparator || ' ' || j.target;
 BEGIN

@@ -522,7 +522,7 @@ CREATE FUNCTION credit._measure_distinct(source integer, first date, last date, 
 
 CREATE FUNCTION credit._measured(p_metric text, p_region credit.region_code, p_segment text, p_period daterange)
     RETURNS credit._figure
-    LANGUAGE plpgsql STABLE SET search_path = pg_catalog, pg_temp AS $$
+    LANGUAGE plpgsql STABLE AS $$
 DECLARE
     l record;
 BEGIN
@@ -537,7 +537,7 @@ END
 $$;
 
 CREATE FUNCTION credit._prefers_reported(p_metric text) RETURNS boolean
-    LANGUAGE plpgsql STABLE SET search_path = pg_catalog, pg_temp AS $$
+    LANGUAGE plpgsql STABLE AS $$
 BEGIN
     RETURN EXISTS (SELECT FROM credit.figure_precedence p WHERE p.metric = p_metric AND p.preferred = 'reported');
 END

@@ -4,9 +4,8 @@
  *
  * Judging the targets of a pack asks for some hundred figures of one region.  At
  * the first question all sums of the region are read in one query, with what is
- * not folded yet, and held for as long as the snapshot of the questions shows the
- * same: until another transaction completes or this one goes on to another
- * command.  Sums over months are made here, exactly as SQL makes them.
+ * not folded yet, and held for as long as the snapshots of the questions show the
+ * same and this transaction goes on.  Sums over months are made here, exactly as SQL makes them.
  */
 #include "postgres.h"
 
@@ -25,6 +24,7 @@
 #include "utils/numeric.h"
 #include "utils/rangetypes.h"
 #include "utils/snapmgr.h"
+#include "utils/snapshot.h"
 #include "utils/typcache.h"
 
 #include "core/core.h"
@@ -97,16 +97,8 @@ typedef struct Region
 	HTAB	   *counts;
 } Region;
 
-/* What a snapshot shows, as far as it can be told by numbers. */
-typedef struct Seen
-{
-	uint64		completed;
-	TransactionId xmax;
-	CommandId	command;
-} Seen;
-
 static MemoryContext held = NULL;	/* metrics, and above the contexts of regions */
-static Seen held_for;
+static SnapshotData held_for;	/* what tells what it shows */
 static HTAB *metrics;
 static ArrayType *sources;		/* those of metrics */
 static Region regions[REGIONS_MOST];
@@ -339,6 +331,38 @@ read_region(int64 code)
 	return place;
 }
 
+static TransactionId *
+xids_in(MemoryContext context, const TransactionId *xids, int n)
+{
+	TransactionId *copy = MemoryContextAlloc(context, sizeof(TransactionId) * Max(n, 1));
+
+	if (n > 0)
+		memcpy(copy, xids, sizeof(TransactionId) * n);
+	return copy;
+}
+
+static void
+hold_for(const SnapshotData *snapshot)
+{
+	held_for = *snapshot;
+	held_for.xip = xids_in(held, snapshot->xip, snapshot->xcnt);
+	held_for.subxip = xids_in(held, snapshot->subxip, snapshot->subxcnt);
+}
+
+/*
+ * Whether it shows what was read: of the same transactions it takes the same for
+ * finished.
+ */
+static bool
+shows_the_same(const SnapshotData *snapshot)
+{
+	return snapshot->xmin == held_for.xmin && snapshot->xmax == held_for.xmax && snapshot->curcid == held_for.curcid &&
+		snapshot->xcnt == held_for.xcnt && snapshot->subxcnt == held_for.subxcnt &&
+		snapshot->suboverflowed == held_for.suboverflowed && snapshot->takenDuringRecovery == held_for.takenDuringRecovery &&
+		memcmp(snapshot->xip, held_for.xip, sizeof(TransactionId) * snapshot->xcnt) == 0 &&
+		(snapshot->subxcnt <= 0 || memcmp(snapshot->subxip, held_for.subxip, sizeof(TransactionId) * snapshot->subxcnt) == 0);
+}
+
 /*
  * What is held of a metric and a region, read if need be; false when no ledger
  * has the metric.
@@ -347,16 +371,13 @@ static bool
 look_up(const text *code, int64 region_code, Metric **metric, Region **region)
 {
 	Snapshot	snapshot = GetActiveSnapshot();
-	Seen		seen = {.completed = snapshot->snapXactCompletionCount, .xmax = snapshot->xmax, .command = snapshot->curcid};
 
-	/* An imported snapshot has no count of what had completed. */
-	if (seen.completed == 0 || seen.completed != held_for.completed || seen.xmax != held_for.xmax ||
-		seen.command != held_for.command)
+	if (held != NULL && !shows_the_same(snapshot))
 		forget();
 	if (held == NULL)
 	{
 		read_metrics();
-		held_for = seen;
+		hold_for(snapshot);
 	}
 	*metric = hash_search(metrics, text_to_cstring(code), HASH_FIND, NULL);
 	if (*metric == NULL)

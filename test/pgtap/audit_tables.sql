@@ -35,6 +35,9 @@ INSERT INTO unaudited VALUES
     ('credit._measure_delta',       'derived from the ledgers'),
     ('credit._measure_cell',        'derived from the ledgers'),
     ('credit._measure_total',       'derived from the ledgers'),
+    ('credit._measure_rollup',      'derived from the ledgers'),
+    ('credit._region_within',       'derived from credit.region'),
+    ('credit._region_change',       'derived from credit.region'),
     ('credit._measure_subject',     'derived from the ledgers'),
     ('credit._measure_fold',        'counts what was folded');
 CREATE TEMP VIEW tab AS
