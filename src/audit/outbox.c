@@ -35,15 +35,17 @@ PG_FUNCTION_INFO_V1(pgcredit_refuse_change);
 void
 pgcredit_audit_write_entry(PgcreditEntry *entry)
 {
+	static PgcreditKnown outbox = {"audit_outbox"};
+	static PgcreditKnown sequence = {"audit_outbox_id_seq"};
 	Relation	rel;
 	TupleTableSlot *slot;
 
 	pgcredit_entry_check_size(entry);
-	rel = table_open(pgcredit_relation_oid("audit_outbox", false), RowExclusiveLock);
+	rel = table_open(pgcredit_known_oid(&outbox), RowExclusiveLock);
 	slot = table_slot_create(rel, NULL);
 	ExecClearTuple(slot);
 	memset(slot->tts_isnull, false, slot->tts_tupleDescriptor->natts * sizeof(bool));
-	slot->tts_values[0] = Int64GetDatum(nextval_internal(pgcredit_relation_oid("audit_outbox_id_seq", false), false));
+	slot->tts_values[0] = Int64GetDatum(nextval_internal(pgcredit_known_oid(&sequence), false));
 	slot->tts_values[1] = PointerGetDatum(cstring_to_text_with_len(entry->prefix.data, entry->prefix.len));
 	slot->tts_values[2] = PointerGetDatum(cstring_to_text_with_len(entry->suffix.data, entry->suffix.len));
 	ExecStoreVirtualTuple(slot);

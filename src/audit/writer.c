@@ -51,7 +51,7 @@
 /* All of it at least this often, however busy its end is. */
 #define OUTBOX_WHOLE_MS 10000L
 /* Rows of the outbox, which nobody waits for, gather for so long. */
-#define OUTBOX_GATHER_MS 20L
+#define OUTBOX_GATHER_MS 100L
 
 /* Columns of credit.audit_outbox */
 enum

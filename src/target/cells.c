@@ -342,7 +342,8 @@ add(Changes *changes, Appending *a, int source, const CellKey *key, int64 subjec
 static void
 append(Changes *changes)
 {
-	Appending	a = {.delta = table_open(pgcredit_relation_oid("_measure_delta", false), RowExclusiveLock)};
+	static PgcreditKnown delta = {"_measure_delta"};
+	Appending	a = {.delta = table_open(pgcredit_known_oid(&delta), RowExclusiveLock)};
 	MemoryContext old = MemoryContextSwitchTo(changes->row);
 	cells_iterator cell_scan;
 	subjects_iterator subject_scan;
