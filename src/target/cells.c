@@ -308,7 +308,12 @@ send(Changes *changes, Appending *a)
 {
 	/* Its ring of buffers is worth its making only for many. */
 	if (a->n == ROWS_AT_ONCE && a->bulk == NULL)
+	{
+		MemoryContext old = MemoryContextSwitchTo(changes->context);
+
 		a->bulk = GetBulkInsertState();
+		MemoryContextSwitchTo(old);
+	}
 	if (a->n > 0)
 		table_multi_insert(a->delta, a->slots, a->n, GetCurrentCommandId(true), 0, a->bulk);
 	for (int i = 0; i < a->n; i++)
