@@ -28,7 +28,7 @@
 #include "audit/configuration.h"
 #include "core/core.h"
 
-static bool outbox_written = false;
+static BlockNumber outbox_from = InvalidBlockNumber;	/* first block with a row of this transaction */
 static bool extension_created = false;
 static bool extension_dropped = false;
 
@@ -40,7 +40,7 @@ PG_FUNCTION_INFO_V1(pgcredit_start_writer);
 static void
 at_end_of_transaction(XactEvent event, void *arg)
 {
-	if (!outbox_written && !extension_created && !extension_dropped)
+	if (outbox_from == InvalidBlockNumber && !extension_created && !extension_dropped)
 		return;
 	switch (event)
 	{
@@ -49,8 +49,8 @@ at_end_of_transaction(XactEvent event, void *arg)
 				pgcredit_queue_request_writer(MyDatabaseId);
 			if (extension_dropped)
 				pgcredit_queue_wake_writer(MyDatabaseId);
-			if (outbox_written)
-				pgcredit_queue_flag_outbox(MyDatabaseId);
+			if (outbox_from != InvalidBlockNumber)
+				pgcredit_queue_flag_outbox(MyDatabaseId, outbox_from);
 			break;
 		case XACT_EVENT_ABORT:
 		case XACT_EVENT_PREPARE:	/* see prepared_was_committed */
@@ -58,7 +58,8 @@ at_end_of_transaction(XactEvent event, void *arg)
 		default:
 			return;
 	}
-	outbox_written = extension_created = extension_dropped = false;
+	outbox_from = InvalidBlockNumber;
+	extension_created = extension_dropped = false;
 }
 
 void
@@ -68,12 +69,13 @@ pgcredit_audit_transaction_init(void)
 }
 
 /*
- * A row went into the outbox: the writer is to look when this commits.
+ * A row went into that block of the outbox: the writer is to look from there on
+ * when this commits.
  */
 void
-pgcredit_audit_note_outbox(void)
+pgcredit_audit_note_outbox(BlockNumber block)
 {
-	outbox_written = true;
+	outbox_from = Min(outbox_from, block);
 }
 
 bool
@@ -178,7 +180,7 @@ static void
 prepared_was_committed(void)
 {
 	if (pgcredit_extension_installed())
-		pgcredit_queue_flag_outbox(MyDatabaseId);
+		pgcredit_queue_flag_outbox(MyDatabaseId, 0);
 	else
 		pgcredit_queue_wake_writer(MyDatabaseId);
 }

@@ -11,6 +11,7 @@
 #include "miscadmin.h"
 #include "utils/builtins.h"
 #include "utils/guc.h"
+#include "utils/inval.h"
 #include "utils/lsyscache.h"
 #include "utils/syscache.h"
 
@@ -46,6 +47,40 @@ pgcredit_relation_oid(const char *name, bool missing_ok)
 				 errmsg("relation \"credit.%s\" does not exist", name),
 				 errhint("Create the extension with CREATE EXTENSION pgcredit.")));
 	return rel;
+}
+
+static uint64 names_as_of = 0;	/* 0: not watched yet */
+
+static void
+names_changed(Datum arg, int cache, uint32 hash)
+{
+	names_as_of++;
+}
+
+/*
+ * As pgcredit_relation_oid, kept until a relation or schema is created, renamed or
+ * dropped; for what must be cheap.
+ */
+Oid
+pgcredit_known_oid(PgcreditKnown *known)
+{
+	uint64		now;
+
+	if (names_as_of == 0)
+	{
+		CacheRegisterSyscacheCallback(RELNAMENSP, names_changed, (Datum) 0);
+		CacheRegisterSyscacheCallback(NAMESPACENAME, names_changed, (Datum) 0);
+		names_as_of = 1;
+	}
+	if (known->as_of != names_as_of)
+	{
+		/* a change that comes in while looking is not missed */
+		now = names_as_of;
+		known->as_of = 0;
+		known->oid = pgcredit_relation_oid(known->name, false);
+		known->as_of = now;
+	}
+	return known->oid;
 }
 
 /*

@@ -17,8 +17,17 @@ typedef struct PgcreditOwner
 	int			guc_level;
 } PgcreditOwner;
 
+/* A table, index or sequence of schema credit that each statement of some sort looks for. */
+typedef struct PgcreditKnown
+{
+	const char *name;
+	Oid			oid;
+	uint64		as_of;			/* 0: never found */
+} PgcreditKnown;
+
 extern Oid	pgcredit_schema_oid(bool missing_ok);
 extern Oid	pgcredit_relation_oid(const char *name, bool missing_ok);
+extern Oid	pgcredit_known_oid(PgcreditKnown *known);
 extern Oid	pgcredit_owner_oid(void);
 extern Oid	pgcredit_calling_role(void);
 extern void pgcredit_owner_begin(PgcreditOwner *saved);

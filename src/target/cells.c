@@ -14,11 +14,11 @@
 #include "access/table.h"
 #include "access/tableam.h"
 #include "access/xact.h"
+#include "common/hashfn.h"
 #include "executor/executor.h"
 #include "fmgr.h"
 #include "utils/builtins.h"
 #include "utils/date.h"
-#include "utils/hsearch.h"
 #include "utils/memutils.h"
 #include "utils/numeric.h"
 #include "utils/rel.h"
@@ -54,8 +54,15 @@ typedef struct Sum
 typedef struct Cell
 {
 	CellKey		key;
-	Sum		   *sums;			/* by index of Ledger.sources */
+	Sum			sums[FLEXIBLE_ARRAY_MEMBER];	/* by index of Ledger.sources */
 } Cell;
+
+typedef struct CellEntry
+{
+	CellKey		key;
+	Cell	   *cell;
+	char		status;
+} CellEntry;
 
 typedef struct SubjectKey
 {
@@ -68,7 +75,32 @@ typedef struct Subject
 {
 	SubjectKey	key;
 	int64		n;
+	char		status;
 } Subject;
+
+#define KEY_BYTES(key) ((const unsigned char *) &(key))
+
+#define SH_PREFIX cells
+#define SH_ELEMENT_TYPE CellEntry
+#define SH_KEY_TYPE CellKey
+#define SH_KEY key
+#define SH_HASH_KEY(tb, key) hash_bytes(KEY_BYTES(key), sizeof(CellKey))
+#define SH_EQUAL(tb, a, b) (memcmp(&(a), &(b), sizeof(CellKey)) == 0)
+#define SH_SCOPE static inline
+#define SH_DECLARE
+#define SH_DEFINE
+#include "lib/simplehash.h"
+
+#define SH_PREFIX subjects
+#define SH_ELEMENT_TYPE Subject
+#define SH_KEY_TYPE SubjectKey
+#define SH_KEY key
+#define SH_HASH_KEY(tb, key) hash_bytes(KEY_BYTES(key), sizeof(SubjectKey))
+#define SH_EQUAL(tb, a, b) (memcmp(&(a), &(b), sizeof(SubjectKey)) == 0)
+#define SH_SCOPE static inline
+#define SH_DECLARE
+#define SH_DEFINE
+#include "lib/simplehash.h"
 
 struct Changes
 {
@@ -76,8 +108,8 @@ struct Changes
 	MemoryContext context;
 	MemoryContext gathered;		/* cells and subjects, reset when they are appended */
 	MemoryContext row;			/* reset for each row */
-	HTAB	   *cells;
-	HTAB	   *subjects;
+	cells_hash *cells;
+	subjects_hash *subjects;
 	Size		taken;			/* about as much memory is in gathered */
 	Cell	   *last;			/* the cell of the row before, or NULL */
 	int			n_names;
@@ -85,20 +117,32 @@ struct Changes
 	text	  **names;			/* segments and products met */
 	int64	   *numbers;		/* of the row at hand, by index of Ledger.numbers */
 	bool	   *nulls;
-	Datum		factors[19];	/* powers of ten, numeric */
 };
+
+/* Powers of ten, numeric, in TopMemoryContext. */
+static Datum factors[19];
 
 static void
 gather_anew(Changes *changes)
 {
-	HASHCTL		cells = {.keysize = sizeof(CellKey), .entrysize = sizeof(Cell), .hcxt = changes->gathered};
-	HASHCTL		subjects = {.keysize = sizeof(SubjectKey), .entrysize = sizeof(Subject), .hcxt = changes->gathered};
-
 	MemoryContextReset(changes->gathered);
-	changes->cells = hash_create("pgcredit changed cells", 64, &cells, HASH_ELEM | HASH_BLOBS | HASH_CONTEXT);
-	changes->subjects = hash_create("pgcredit changed subjects", 64, &subjects, HASH_ELEM | HASH_BLOBS | HASH_CONTEXT);
+	/* Most statements write one row: what is made for each of them is small. */
+	changes->cells = cells_create(changes->gathered, 8, NULL);
+	changes->subjects = subjects_create(changes->gathered, 8, NULL);
 	changes->taken = 0;
 	changes->last = NULL;
+}
+
+static void
+make_factors(void)
+{
+	MemoryContext old = MemoryContextSwitchTo(TopMemoryContext);
+
+	for (int i = 1; i < lengthof(factors); i++)
+		factors[i] = DirectFunctionCall2(numeric_mul, i == 1 ? NumericGetDatum(int64_to_numeric(1)) : factors[i - 1],
+										 NumericGetDatum(int64_to_numeric(10)));
+	factors[0] = NumericGetDatum(int64_to_numeric(1));
+	MemoryContextSwitchTo(old);
 }
 
 /*
@@ -121,10 +165,8 @@ pgcredit_changes_begin(Relation rel, Oid root)
 	changes->names = palloc(sizeof(text *) * changes->max_names);
 	changes->numbers = palloc(sizeof(int64) * Max(changes->ledger->n_numbers, 1));
 	changes->nulls = palloc(sizeof(bool) * Max(changes->ledger->n_numbers, 1));
-	changes->factors[0] = NumericGetDatum(int64_to_numeric(1));
-	for (int i = 1; i < lengthof(changes->factors); i++)
-		changes->factors[i] = DirectFunctionCall2(numeric_mul, changes->factors[i - 1],
-												  NumericGetDatum(int64_to_numeric(10)));
+	if (factors[0] == (Datum) 0)
+		make_factors();
 	MemoryContextSwitchTo(old);
 	return changes;
 }
@@ -264,6 +306,14 @@ typedef struct Appending
 static void
 send(Changes *changes, Appending *a)
 {
+	/* Its ring of buffers is worth its making only for many. */
+	if (a->n == ROWS_AT_ONCE && a->bulk == NULL)
+	{
+		MemoryContext old = MemoryContextSwitchTo(changes->context);
+
+		a->bulk = GetBulkInsertState();
+		MemoryContextSwitchTo(old);
+	}
 	if (a->n > 0)
 		table_multi_insert(a->delta, a->slots, a->n, GetCurrentCommandId(true), 0, a->bulk);
 	for (int i = 0; i < a->n; i++)
@@ -297,20 +347,21 @@ add(Changes *changes, Appending *a, int source, const CellKey *key, int64 subjec
 static void
 append(Changes *changes)
 {
-	Appending	a = {.delta = table_open(pgcredit_relation_oid("_measure_delta", false), RowExclusiveLock),
-					 .bulk = GetBulkInsertState()};
+	static PgcreditKnown delta = {"_measure_delta"};
+	Appending	a = {.delta = table_open(pgcredit_known_oid(&delta), RowExclusiveLock)};
 	MemoryContext old = MemoryContextSwitchTo(changes->row);
-	HASH_SEQ_STATUS scan;
-	Cell	   *cell;
+	cells_iterator cell_scan;
+	subjects_iterator subject_scan;
+	CellEntry  *entry;
 	Subject    *subject;
 
 	Assert(RelationGetNumberOfAttributes(a.delta) == DELTA_COLUMNS);
-	hash_seq_init(&scan, changes->cells);
-	while ((cell = hash_seq_search(&scan)) != NULL)
+	cells_start_iterate(changes->cells, &cell_scan);
+	while ((entry = cells_iterate(changes->cells, &cell_scan)) != NULL)
 		for (int i = 0; i < changes->ledger->n_sources; i++)
-			add(changes, &a, i, &cell->key, 0, &cell->sums[i]);
-	hash_seq_init(&scan, changes->subjects);
-	while ((subject = hash_seq_search(&scan)) != NULL)
+			add(changes, &a, i, &entry->key, 0, &entry->cell->sums[i]);
+	subjects_start_iterate(changes->subjects, &subject_scan);
+	while ((subject = subjects_iterate(changes->subjects, &subject_scan)) != NULL)
 	{
 		Sum			sum = {.n = subject->n};
 
@@ -320,7 +371,8 @@ append(Changes *changes)
 	for (int i = 0; i < a.made; i++)
 		ExecDropSingleTupleTableSlot(a.slots[i]);
 	MemoryContextSwitchTo(old);
-	FreeBulkInsertState(a.bulk);
+	if (a.bulk != NULL)
+		FreeBulkInsertState(a.bulk);
 	table_close(a.delta, NoLock);
 	pgcredit_folder_wanted();
 }
@@ -330,12 +382,12 @@ count_subject(Changes *changes, Cell *cell, int source, int64 subject_id, int si
 {
 	SubjectKey	key = {.subject_id = subject_id, .cell = cell, .source = source};
 	bool		found;
-	Subject    *subject = hash_search(changes->subjects, &key, HASH_ENTER, &found);
+	Subject    *subject = subjects_insert(changes->subjects, key, &found);
 
 	if (!found)
 	{
 		subject->n = 0;
-		changes->taken += sizeof(Subject) + 24;
+		changes->taken += 2 * sizeof(Subject);
 	}
 	subject->n += sign;
 }
@@ -344,20 +396,21 @@ static Cell *
 cell_of(Changes *changes, const CellKey *key)
 {
 	bool		found;
-	Cell	   *cell;
+	CellEntry  *entry;
 
 	if (changes->last != NULL && memcmp(&changes->last->key, key, sizeof(CellKey)) == 0)
 		return changes->last;
-	cell = hash_search(changes->cells, key, HASH_ENTER, &found);
+	entry = cells_insert(changes->cells, *key, &found);
 	if (!found)
 	{
-		Size		size = sizeof(Sum) * changes->ledger->n_sources;
+		Size		size = offsetof(Cell, sums) + sizeof(Sum) * changes->ledger->n_sources;
 
-		cell->sums = MemoryContextAllocZero(changes->gathered, size);
-		changes->taken += sizeof(Cell) + 24 + size;
+		entry->cell = MemoryContextAllocZero(changes->gathered, size);
+		entry->cell->key = *key;
+		changes->taken += 2 * sizeof(CellEntry) + size;
 	}
-	changes->last = cell;
-	return cell;
+	changes->last = entry->cell;
+	return entry->cell;
 }
 
 /*
@@ -376,7 +429,7 @@ read_numbers(Changes *changes, TupleTableSlot *slot)
 		changes->numbers[i] = slot->tts_isnull[column] ? 0 :
 			DatumGetInt64(DirectFunctionCall1(numeric_int8,
 											  DirectFunctionCall2(numeric_mul, slot->tts_values[column],
-																  changes->factors[ledger->numbers[i].scale])));
+																  factors[ledger->numbers[i].scale])));
 	}
 }
 
@@ -441,7 +494,7 @@ pgcredit_changes_row(Changes *changes, TupleTableSlot *slot, int sign)
 void
 pgcredit_changes_end(Changes *changes)
 {
-	if (hash_get_num_entries(changes->cells) > 0)
+	if (changes->cells->members > 0)
 		append(changes);
 	MemoryContextDelete(changes->context);
 }
