@@ -150,28 +150,51 @@ BEGIN
 END
 $$;
 
--- The region itself, those within it that have figures, and those that adopted the pack.
+-- The region itself, those within it that have figures, and those that adopted the pack. What ledgers have of villages counts in
+-- the regions right below: nobody wants a page with a thousand villages.
 CREATE FUNCTION credit._bulletin_regions(pack text, home credit.region_code, as_of date)
     RETURNS TABLE (region credit.region_code, own boolean)
-    LANGUAGE sql STABLE
-    BEGIN ATOMIC
-        WITH RECURSIVE used(code) AS (
+    LANGUAGE plpgsql STABLE SET search_path = pg_catalog, pg_temp AS $$
+#variable_conflict use_variable
+DECLARE
+    used text[];
+    sources credit.metric_source[] := '{}';
+    last_month date := (date_trunc('month', as_of + 1) - interval '1 month')::date;
+BEGIN
+    used := ARRAY(
+        WITH RECURSIVE u(code) AS (
             SELECT t.metric FROM credit.target t WHERE t.pack = _bulletin_regions.pack
             UNION
-            SELECT o.code FROM used u JOIN credit.metric m ON m.code = u.code
+            SELECT o.code FROM u JOIN credit.metric m ON m.code = u.code
              CROSS JOIN LATERAL (VALUES (m.left_metric), (m.right_metric)) o(code) WHERE o.code IS NOT NULL
         )
+        SELECT u.code FROM u);
+    -- a month has figures of all metrics of a ledger or of none, so one for each ledger is asked for
+    IF credit._places(home) <> '{}' THEN
+        SELECT coalesce(array_agg(l.source), '{}') INTO sources
+          FROM (SELECT DISTINCT ON ((x.source).ledger) x.source
+                  FROM unnest(used) c CROSS JOIN LATERAL credit._ledger_source(c) x
+                 WHERE (x.source).ledger IS NOT NULL ORDER BY (x.source).ledger, (x.source).source_id) l;
+    END IF;
+    RETURN QUERY
         SELECT home, true
         UNION
-        SELECT o.region, false FROM credit.observation o JOIN used u ON u.code = o.metric
-          JOIN credit.regions_within(home) w(code) ON w.code = o.region
-         WHERE o.region <> home AND upper(o.period) - 1 <= as_of
+        SELECT o.region, false FROM credit.observation o
+          JOIN credit.regions_within(home) w(code) ON w.code OPERATOR(credit.=) o.region
+         WHERE o.metric = ANY (used) AND o.region OPERATOR(credit.<>) home AND upper(o.period) - 1 <= as_of
+        UNION
+        SELECT b.code, false FROM credit._regions_below(home) b
+         WHERE b.code OPERATOR(credit.<>) home
+           AND EXISTS (SELECT FROM unnest(sources) s
+                        CROSS JOIN LATERAL credit._ledger_months(s, (last_month - interval '10 years')::date, last_month,
+                                                                 credit._places(b.code)))
         UNION
         SELECT a.region, false FROM credit.pack_adoption a
-         WHERE a.pack = _bulletin_regions.pack AND a.region <> home AND a.adopted_from <= as_of
+         WHERE a.pack = _bulletin_regions.pack AND a.region OPERATOR(credit.<>) home AND a.adopted_from <= as_of
            AND coalesce(a.adopted_until > as_of, true)
-           AND home = (SELECT p.region FROM credit.pack p WHERE p.pack_id = _bulletin_regions.pack);
-    END;
+           AND home OPERATOR(credit.=) (SELECT p.region FROM credit.pack p WHERE p.pack_id = _bulletin_regions.pack);
+END
+$$;
 
 -- As text: the numbers of jsonb are exact, those of RFC 8785 are not.
 CREATE FUNCTION credit._bulletin_digest(b credit.bulletin, figures jsonb) RETURNS bytea

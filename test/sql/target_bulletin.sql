@@ -88,4 +88,19 @@ SAVEPOINT s; SELECT credit.bulletin('hostile', '2022Q3', 'zh', '310000'); ROLLBA
 \set VERBOSITY default
 SELECT credit.bulletin('hostile', '2022Q4') IS NOT NULL AS third;
 SELECT b.issue, f.region, count(*) FROM credit.bulletin b JOIN credit.bulletin_figure f USING (bulletin_id) WHERE b.pack = 'hostile' AND b.region::text = '990100' GROUP BY 1, 2 ORDER BY 1, 2;
+-- regions of which the ledgers have rows stand in it too: what lies in villages and townships in the county above them
+INSERT INTO credit.region (code, name_zh, level, parent) VALUES ('990102', '乙区', 'county', '990100'), ('990103', '丙区', 'county', '990100'),
+    ('990102001', '丁镇', 'township', '990102'), ('990104', '戊区', 'county', '990100');
+SELECT credit.create_pack('{"pack_id": "measured", "title_zh": "台账", "title_en": "ledgers", "region": "990100", "start_date": "2020-01-01", "targets": [
+  {"code": "M-01", "clause": "一", "name_zh": "民企贷款占比", "name_en": "share of private enterprises", "metric": "private_enterprise_loan_share", "form": "share", "comparator": ">=", "value": 0.5, "unit": "ratio", "due_date": "2023-12-31"}]}');
+INSERT INTO credit.loan_balance (institution_id, key, month, region, balance, enterprise, private)
+VALUES (1, 'a', '2022-12-01', '990102001', 100, true, true), (1, 'b', '2022-12-01', '990102001', 300, true, false),
+       (1, 'c', '2022-12-01', '990101', 100, true, true), (1, 'd', '2023-01-01', '990103', 100, true, true);
+INSERT INTO credit.guarantee (institution_id, key, month, region, balance) VALUES (1, 'a', '2022-12-01', '990104', 100);
+SELECT credit.bulletin('measured', '2022Q4') LIKE '%乙区%' AS says_so;
+SELECT f.region, f.actual, f.status FROM credit.bulletin_figure f JOIN credit.bulletin b USING (bulletin_id) WHERE b.pack = 'measured' ORDER BY f.region::text;
+SELECT region, own FROM credit._bulletin_regions('measured', '990100', '2022-12-30') ORDER BY region::text;    -- December is not over
+SELECT credit.fold_measures() > 0 AS folded;
+SELECT region, own FROM credit._bulletin_regions('measured', '990100', '2022-12-31') ORDER BY region::text;
+SELECT region, own FROM credit._bulletin_regions('measured', '990102', '2022-12-31') ORDER BY region::text;
 ROLLBACK;
