@@ -229,6 +229,19 @@ DECLARE
     part text := CASE WHEN dimension = 'segment' THEN member ELSE nullif(segment, '') END;
     what text := CASE dimension WHEN 'product' THEN member END;
 BEGIN
+    IF dimension = 'star' THEN
+        -- cells do not have it, the ledgers of parks do, and they are short
+        EXECUTE format('SELECT %s, %s FROM credit.%I WHERE month BETWEEN $1 AND $2 AND region OPERATOR(credit.=) ANY ($3) '
+                       'AND ($4 IS NULL OR segment = $4) AND star = $5::numeric AND %s',
+                       CASE s.kind WHEN 'sum' THEN format('sum(%I)', s.value_column)
+                                   WHEN 'weighted' THEN format('sum(%I * %I)', s.value_column, s.weight_column)
+                                   WHEN 'count' THEN 'count(*)' ELSE 'count(DISTINCT subject_id)' END,
+                       CASE s.kind WHEN 'weighted' THEN format('coalesce(sum(%I), 0)', s.weight_column) ELSE 'NULL::numeric' END,
+                       s.ledger, credit._measure_condition(s))
+           INTO num, den USING first, last, places, part, member;
+        num := coalesce(num, 0);
+        RETURN;
+    END IF;
     IF s.kind <> 'weighted' THEN
         num := credit._measure_source(s, first, last, places, who, part, what);
         RETURN;
@@ -247,7 +260,15 @@ CREATE FUNCTION credit._members_of(metrics text[], segments text[], period dater
 DECLARE
     last date := (upper(period) - interval '1 month')::date;
     first date := least(date_trunc('month', lower(period))::date, last);
+    parks text;
 BEGIN
+    IF dimension = 'star' THEN
+        FOR parks IN SELECT DISTINCT (x.source).ledger FROM unnest(metrics) u CROSS JOIN LATERAL credit._ledger_source(u) x LOOP
+            RETURN QUERY EXECUTE format('SELECT DISTINCT star::text FROM credit.%I WHERE month BETWEEN $1 AND $2 AND star IS NOT NULL '
+                                        'AND region OPERATOR(credit.=) ANY ($3)', parks) USING first, last, places;
+        END LOOP;
+        RETURN;
+    END IF;
     RETURN QUERY
         SELECT DISTINCT CASE dimension WHEN 'institution' THEN x.institution_id::text WHEN 'segment' THEN x.segment ELSE x.product END
           FROM unnest(metrics, segments) u(metric, segment)
@@ -317,8 +338,12 @@ DECLARE
     kind text;
     problem text;
 BEGIN
-    IF t.tag = 'composite' OR t.value IS NULL OR t.rule = 'each' THEN
-        problem := 'It is composite, has no number, or asks each period for it.';
+    IF t.tag = 'composite' THEN
+        problem := 'It is composite: dimension member tells which of its targets make the gap.';
+    ELSIF dimension = 'member' THEN
+        problem := 'Only a composite target has members.';
+    ELSIF t.value IS NULL THEN
+        problem := 'The document gives no number; credit.set_target can set one.';
     ELSIF m.operation = 'difference' THEN
         problem := format('Metric %s is a difference.', m.code);
     ELSIF m.operation = 'growth' AND t.base IS NOT NULL THEN
@@ -329,6 +354,11 @@ BEGIN
         kind := ((credit._ledger_source(leaf)).source).kind;
         IF dimension <> 'region' AND kind IS NULL THEN
             problem := format('No ledger has %s, so it is known by region only.', leaf);
+        ELSIF dimension = 'star'
+              AND NOT EXISTS (SELECT FROM pg_attribute a
+                               WHERE a.attrelid = format('credit.%I', ((credit._ledger_source(leaf)).source).ledger)::regclass
+                                 AND a.attname = 'star' AND NOT a.attisdropped) THEN
+            problem := format('Ledger %s of %s has no stars; those of parks have.', ((credit._ledger_source(leaf)).source).ledger, leaf);
         ELSIF kind IS DISTINCT FROM 'weighted' AND (SELECT x.additivity = 'ratio' FROM credit.metric x WHERE x.code = leaf)
               OR kind = 'weighted' AND m.operation IS NOT NULL THEN
             problem := format('%s is a ratio of which the parts are not known.', leaf);
@@ -368,12 +398,77 @@ BEGIN
 END
 $$;
 
+-- Of the periods that each have to reach the target the one that does worst: what credit._judge_each shows.
+CREATE FUNCTION credit._worst_period(c credit._case) RETURNS credit._figure
+    LANGUAGE plpgsql STABLE SET search_path = pg_catalog, pg_temp AS $$
+DECLARE
+    t credit.target := c.target;
+    step interval := CASE t.per WHEN 'quarter' THEN interval '3 months' ELSE ('1 ' || t.per)::interval END;
+    first_day date := date_trunc(t.per, c.start_date)::date;
+    f credit._figure;
+    worst credit._figure;
+BEGIN
+    IF first_day < c.start_date THEN
+        first_day := (first_day + step)::date;
+    END IF;
+    WHILE (first_day + step)::date - 1 <= c.last_end LOOP
+        f := credit._figure_at(t.metric, c.region, t.segment, daterange(first_day, (first_day + step)::date), NULL, 0, c.places);
+        IF worst.num IS NULL
+           OR (CASE left(t.comparator, 1)
+                   WHEN '>' THEN f.num * worst.den < worst.num * f.den
+                   WHEN '<' THEN f.num * worst.den > worst.num * f.den
+                   ELSE abs(f.num - t.value * f.den) * worst.den > abs(worst.num - t.value * worst.den) * f.den END) THEN
+            worst := f;
+        END IF;
+        first_day := (first_day + step)::date;
+    END LOOP;
+    RETURN worst;
+END
+$$;
+
+-- Each goal of a composite target is asked for its part of the number of goals. Of a goal that is reached all members have the
+-- same part of what it gives, of another those that are not met have what it lacks.
+CREATE FUNCTION credit._member_drivers(t credit.target, place credit.region_code, as_of date)
+    RETURNS TABLE (member text, name text, actual numeric, gap numeric)
+    LANGUAGE plpgsql STABLE SET search_path = pg_catalog, pg_temp AS $$
+DECLARE
+    places credit.region_code[] := credit._places(place);
+    j credit._judgement := credit._judge(t, place, as_of, places);
+BEGIN
+    IF j.actual IS NULL OR j.gap IS NULL THEN
+        RAISE EXCEPTION 'target "%" has no figure at %', t.code, to_char(as_of, 'YYYY-MM-DD') USING ERRCODE = 'PC524', DETAIL = j.why;
+    END IF;
+    RETURN QUERY
+        WITH part AS (
+            SELECT m.goal, m.member, e.name_zh, (x.status = 'met')::integer AS met
+              FROM credit.target_member m
+              JOIN credit._effective(t.pack) e ON e.code = m.member AND e.tag <> 'composite'
+             CROSS JOIN LATERAL credit._judge(e, place, as_of, places) x
+             WHERE m.pack = t.pack AND m.code = t.code
+        ), goal AS (
+            SELECT p.goal, min(p.met) AS reached, count(*) AS members, count(*) FILTER (WHERE p.met = 0) AS unmet,
+                   min(p.met) - j.target / count(*) OVER () AS gap
+              FROM part p GROUP BY p.goal
+        ), told AS (
+            SELECT p.member, p.name_zh, min(p.met) AS met,
+                   round(sum(CASE WHEN g.reached = 1 THEN g.gap / g.members WHEN p.met = 0 THEN g.gap / g.unmet ELSE 0 END), 12) AS gap
+              FROM part p JOIN goal g ON g.goal = p.goal GROUP BY p.member, p.name_zh
+        ), ranked AS (
+            SELECT o.*, row_number() OVER (ORDER BY abs(o.gap) DESC, o.member COLLATE "C") AS n, sum(o.gap) OVER () AS whole FROM told o
+        )
+        SELECT r.member, r.name_zh, r.met::numeric, trim_scale(r.gap + CASE r.n WHEN 1 THEN round(j.gap, 12) - r.whole ELSE 0 END)
+          FROM ranked r ORDER BY r.n;
+END
+$$;
+
 -- Each member is asked for the part of the expected figure that it had of the base (or has now, where there is no base); of a
 -- ratio, for the expected ratio. The change of a ratio is told by the midpoint formula: with shares w of the denominator,
 -- rates r and the whole ratio R, the mean of both days marked by a bar, rate = w̄ Δr and mix = (r̄ - R̄) Δw. What the members
 -- leave over (rows of no member, subjects that two of them have) is the row without member. Rounding goes to the largest row.
+-- A compound yearly rate is no sum; the figure less the one that the rate asks for is, and each part of it stands for the same
+-- part of the gap of the rate.
 CREATE FUNCTION credit.target_drivers(pack text, code text, as_of date DEFAULT (now() AT TIME ZONE 'Asia/Shanghai')::date,
-                                      region credit.region_code DEFAULT NULL, dimension text DEFAULT 'region')
+                                      region credit.region_code DEFAULT NULL, dimension text DEFAULT NULL)
     RETURNS TABLE (member text, name text, base numeric, actual numeric, change numeric, rate_effect numeric,
                    mix_effect numeric, gap numeric)
     LANGUAGE plpgsql STABLE SECURITY DEFINER SET search_path = pg_catalog, pg_temp SET jit = off AS $$
@@ -401,16 +496,25 @@ DECLARE
     months integer;
     whole_gap numeric;
 BEGIN
-    IF dimension IS NULL OR dimension NOT IN ('region', 'institution', 'segment', 'product') THEN
+    dimension := coalesce(dimension, CASE t.tag WHEN 'composite' THEN 'member' ELSE 'region' END);
+    IF dimension NOT IN ('region', 'institution', 'segment', 'product', 'star', 'member') THEN
         RAISE EXCEPTION 'there is no dimension "%"', dimension USING ERRCODE = 'invalid_parameter_value',
-            HINT = 'Dimensions are region, institution, segment and product.';
+            HINT = 'Dimensions are region, institution, segment, product and star, and member for composite targets.';
+    END IF;
+    IF t.tag = 'composite' AND dimension = 'member' THEN
+        RETURN QUERY
+            SELECT x.member, x.name, NULL::numeric, x.actual, NULL::numeric, NULL::numeric, NULL::numeric, x.gap
+              FROM credit._member_drivers(t, place, as_of) x;
+        RETURN;
     END IF;
     SELECT * INTO m FROM credit.metric x WHERE x.code = t.metric;
     PERFORM credit._check_parts(t, m, dimension);
     c := credit._case_of(t, place, as_of, credit._places(place));
     j := credit._judge(t, place, as_of, c.places);
     base_name := CASE WHEN m.operation = 'growth' THEN m.growth_base ELSE nullif(t.base, 'zero') END;
-    IF t.rule IS NOT NULL THEN
+    IF t.rule = 'each' THEN
+        s := credit._worst_period(c);
+    ELSIF t.rule IS NOT NULL THEN
         s := credit._sum_from(t.metric, place, t.segment, daterange(c.start_date, greatest(c.last_end, c.start_date), '[]'), c.places);
     ELSE
         s := (credit._latest(t.metric, place, t.segment, c.first_end, c.last_end, NULL, CASE WHEN m.operation IS DISTINCT FROM 'growth'
@@ -441,10 +545,15 @@ BEGIN
     END IF;
     now_level := total.num / coalesce(total.den, 1);
     base_level := coalesce(CASE WHEN t.base = 'start' THEN t.baseline END, total.base_num / coalesce(total.base_den, 1));
-    months := CASE WHEN t.form = 'cagr' OR t.yearly THEN credit._months(upper(base_period), upper(now_period)) END;
+    months := CASE WHEN t.form = 'cagr' OR t.yearly
+                   THEN credit._months(CASE WHEN t.base = 'start' AND t.baseline IS NOT NULL THEN t.baseline_date + 1
+                                            ELSE upper(base_period) END, upper(now_period)) END;
     IF t.form = 'cagr' OR (t.form = 'reduction' AND t.yearly) THEN
         expected := base_level * power(CASE t.form WHEN 'cagr' THEN 1 + t.value ELSE 1 - t.value END, months::numeric / 12);
-        whole_gap := now_level - expected;
+        -- nearly on it both are rounded too much: the slope there
+        scale := CASE WHEN abs(j.gap) > 1e-8 THEN j.gap / nullif(now_level - expected, 0)
+                      ELSE CASE t.form WHEN 'cagr' THEN 12.0 ELSE -12.0 END / months
+                           * power(now_level / base_level, 12::numeric / months) / nullif(now_level, 0) END;
     ELSIF t.form = 'growth' OR m.operation = 'growth' THEN
         expected := base_level * (1 + t.value);
         scale := 1 / base_level;
@@ -464,7 +573,7 @@ BEGIN
         RAISE EXCEPTION 'target "%" has no base figure', t.code USING ERRCODE = 'PC524',
             DETAIL = format('Its base is of %s.', credit._period_text(base_period));
     END IF;
-    whole_gap := coalesce(whole_gap, j.gap);
+    whole_gap := j.gap;
 
     FOR one IN
         SELECT r.code::text AS member, r.name_zh AS name FROM credit._regions_below(place) r WHERE dimension = 'region'
@@ -495,7 +604,8 @@ BEGIN
     SELECT NULL, NULL, total.num - coalesce(sum(x.num), 0), total.den - coalesce(sum(x.den), 0),
            total.base_num - coalesce(sum(x.base_num), 0), total.base_den - coalesce(sum(x.base_den), 0)
       INTO d FROM unnest(all_parts) x;
-    IF d.num <> 0 OR d.den <> 0 OR d.base_num <> 0 OR d.base_den <> 0 THEN
+    -- where nothing is anywhere, all of the gap is nobody's
+    IF d.num <> 0 OR d.den <> 0 OR d.base_num <> 0 OR d.base_den <> 0 OR all_parts = '{}' THEN
         all_parts := all_parts || d;
     END IF;
 
@@ -534,7 +644,7 @@ BEGIN
 END
 $$;
 COMMENT ON FUNCTION credit.target_drivers(text, text, date, credit.region_code, text) IS
-    'which regions, institutions, segments or products make the gap of a target, largest first; gaps add up to it (目标缺口归因)';
+    'which regions, institutions, segments, products, stars of parks or members make the gap of a target, largest first; gaps add up to it (目标缺口归因)';
 
 -- lineage -------------------------------------------------------------------------
 
@@ -576,27 +686,47 @@ BEGIN
         SELECT * INTO s FROM credit.metric_source x WHERE x.metric = u ->> 'metric' AND x.version = (u ->> 'version')::integer;
         first := date_trunc('month', left(u ->> 'period', 10)::date)::date;
         last := date_trunc('month', right(u ->> 'period', 10)::date)::date;
+        -- The delivery that a row stands as it is from: the one that corrected it last, else one that brought new rows of the month
+        -- after the row was last taken away. Rows do not say which delivery brought them, so it may be one of several.
         RETURN QUERY EXECUTE format($q$
+            WITH line AS MATERIALIZED (
+                SELECT l.month, l.institution_id, l.key, %s::numeric AS value, %s::numeric AS weight
+                  FROM credit.%I l
+                 WHERE l.month BETWEEN $3 AND $4 AND l.region OPERATOR(credit.=) ANY ($5)
+                   AND ($1 ->> 'segment' = '' OR l.segment = $1 ->> 'segment') AND %s
+                 ORDER BY l.month, l.institution_id, l.key COLLATE "C" LIMIT $6
+            ), last AS (
+                SELECT DISTINCT ON (c.institution_id, c.month, c.key) c.institution_id, c.month, c.key, c.batch_id, c.operation
+                  FROM credit.ledger_correction c JOIN line n USING (institution_id, month, key)
+                 WHERE c.ledger = $7 ORDER BY 1, 2, 3, c.batch_id DESC
+            ), elsewhere AS (
+                SELECT DISTINCT c.batch_id FROM credit.ledger_correction c WHERE c.ledger <> $7 AND c.month BETWEEN $3 AND $4
+            ), brought AS (
+                SELECT b.batch_id, b.provider_id, b.newest_dated FROM credit.batch b
+                 WHERE b.content = 'ledger' AND b.newest_dated BETWEEN $3 AND $4 AND b.inserted > 0
+                   AND b.batch_id NOT IN (SELECT e.batch_id FROM elsewhere e)
+            )
             SELECT $1 ->> 'metric', $2, $1 ->> 'region', $1 ->> 'segment', $1 ->> 'period', ($1 ->> 'value')::numeric, $1 ->> 'source',
-                   l.month, i.code, l.key, %s::numeric, %s::numeric,
-                   ARRAY(SELECT b.batch_id FROM credit.batch b
-                          WHERE b.content = 'ledger' AND b.provider_id = l.institution_id AND b.newest_dated = l.month ORDER BY 1),
+                   n.month, i.code, n.key, n.value, n.weight,
+                   CASE WHEN c.operation = 'changed' THEN ARRAY[c.batch_id]
+                        ELSE ARRAY(SELECT b.batch_id FROM brought b
+                                    WHERE b.provider_id = n.institution_id AND b.newest_dated = n.month
+                                      AND b.batch_id > coalesce(c.batch_id, 0) ORDER BY 1) END,
                    NULL::text, NULL::timestamptz
-              FROM credit.%I l LEFT JOIN credit.institution i ON i.institution_id = l.institution_id
-             WHERE l.month BETWEEN $3 AND $4 AND l.region OPERATOR(credit.=) ANY ($5)
-               AND ($1 ->> 'segment' = '' OR l.segment = $1 ->> 'segment') AND %s
-             ORDER BY l.month, l.institution_id, l.key COLLATE "C" LIMIT $6 $q$,
+              FROM line n
+              LEFT JOIN credit.institution i ON i.institution_id = n.institution_id
+              LEFT JOIN last c ON (c.institution_id, c.month, c.key) = (n.institution_id, n.month, n.key)
+             ORDER BY n.month, n.institution_id, n.key COLLATE "C" $q$,
             coalesce('l.' || quote_ident(s.value_column), '1'), coalesce('l.' || quote_ident(s.weight_column), 'NULL'), s.ledger,
-            -- the condition as the recomputation of the measures has it
-            substring(credit._measure_query(s) FROM ' WHERE (.*) GROUP BY 2, 3, 4, 5, 6, 7$'))
-            USING u, s.version, first, last, credit._places((u ->> 'region')::credit.region_code), rest;
+            credit._measure_condition(s))
+            USING u, s.version, first, last, credit._places((u ->> 'region')::credit.region_code), rest, s.ledger;
         GET DIAGNOSTICS got = ROW_COUNT;
         rest := rest - got;
     END LOOP;
 END
 $$;
 COMMENT ON FUNCTION credit.target_lineage(text, text, date, credit.region_code, integer) IS
-    'what a target was judged by: the rows of ledgers with the deliveries of their month, or the figure with who reported it and when (目标溯源)';
+    'what a target was judged by: the rows of ledgers with the deliveries that brought them, or the figure with who reported it and when (目标溯源)';
 
 -- reminders -----------------------------------------------------------------------
 
@@ -711,6 +841,7 @@ REVOKE ALL ON FUNCTION credit._places(credit.region_code), credit._ledger_source
     credit._members_of(text[], text[], daterange, credit.region_code[], text), credit._regions_below(credit.region_code),
     credit._part_figure(credit.metric, text, daterange, credit.region_code[], text, text, credit.region_code),
     credit._check_parts(credit.target, credit.metric, text), credit._one_target(text, text),
+    credit._worst_period(credit._case), credit._member_drivers(credit.target, credit.region_code, date),
     credit._place_of(text, date, credit.region_code),
     credit.target_drivers(text, text, date, credit.region_code, text),
     credit.target_lineage(text, text, date, credit.region_code, integer),
