@@ -502,7 +502,12 @@ INSERT INTO expected SELECT trim(l), '.......' FROM string_to_table($$
     credit._ledger_months(credit.metric_source,date,date,credit.region_code[])
     credit._measured(text,credit.region_code,text,daterange,credit.region_code[])
     credit._prefers_reported(text)
+    credit._member_drivers(credit.target,credit.region_code,date)
     credit._part(text,text,daterange,credit.region_code[],text,text)
+    credit._unversioned(jsonb)
+    credit._versioned(jsonb)
+    credit._without_versions(jsonb)
+    credit._worst_period(credit._case)
     credit._members_of(text[],text[],daterange,credit.region_code[],text)
     credit._regions_below(credit.region_code)
     credit._part_figure(credit.metric,text,daterange,credit.region_code[],text,text,credit.region_code)
@@ -937,6 +942,7 @@ INSERT INTO expected VALUES
     ('table credit.observation_history',    '.r...r.'),
     ('table credit.reported_figures',       '.r...r.'),
     ('table credit.observation_rejected',   '.r.....'),
+    ('view credit.observation_version',     '.r...r.'),
     ('table credit.pack_adoption',          '.r...r.'),
     ('table credit.target_path',            '.r...r.'),
     ('table credit.figure_precedence',      '.r...r.'),
