@@ -209,6 +209,8 @@ BEGIN
     INSERT INTO credit.target_path (pack, code, day, value, reason, set_by)
     SELECT set_path.pack, set_path.code, p.key::date, p.value::numeric, set_path.reason, credit.calling_role()::text
       FROM jsonb_each(points) p;
+EXCEPTION WHEN datetime_field_overflow OR check_violation THEN
+    RAISE EXCEPTION 'points of target "%" are not valid', code USING ERRCODE = 'invalid_parameter_value', DETAIL = sqlerrm;
 END
 $$;
 COMMENT ON FUNCTION credit.set_path(text, text, jsonb, text) IS

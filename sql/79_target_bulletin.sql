@@ -143,35 +143,48 @@ BEGIN
                s.due_date, s.status, s.why, s.why_zh, s.responsible_unit,
                CASE WHEN place.own AND s.status = 'no_data' AND s.target IS NOT NULL
                     THEN credit._lacking_metrics(e, place.region, as_of) ELSE '[]' END,
-               CASE WHEN place.own THEN coalesce(trends -> s.code, '[]') ELSE '[]' END, s.figures
+               CASE WHEN place.own THEN coalesce(trends -> s.code, '[]') ELSE '[]' END, credit._versioned(s.figures)
           FROM credit._bulletin_regions(pack, region, as_of) place
          CROSS JOIN LATERAL credit._statuses(pack, as_of, place.region, place.own) s
           JOIN credit._effective(pack) e ON e.code = s.code;
 END
 $$;
 
--- The region itself, those within it that have figures, and those that adopted the pack.
+-- The region itself, those within it that have figures, and those that adopted the pack. What ledgers have of villages counts in
+-- the regions right below: nobody wants a page with a thousand villages.
 CREATE FUNCTION credit._bulletin_regions(pack text, home credit.region_code, as_of date)
     RETURNS TABLE (region credit.region_code, own boolean)
-    LANGUAGE sql STABLE
-    BEGIN ATOMIC
-        WITH RECURSIVE used(code) AS (
+    LANGUAGE plpgsql STABLE SET search_path = pg_catalog, pg_temp AS $$
+#variable_conflict use_variable
+DECLARE
+    used text[];
+BEGIN
+    used := ARRAY(
+        WITH RECURSIVE u(code) AS (
             SELECT t.metric FROM credit.target t WHERE t.pack = _bulletin_regions.pack
             UNION
-            SELECT o.code FROM used u JOIN credit.metric m ON m.code = u.code
+            SELECT o.code FROM u JOIN credit.metric m ON m.code = u.code
              CROSS JOIN LATERAL (VALUES (m.left_metric), (m.right_metric)) o(code) WHERE o.code IS NOT NULL
         )
+        SELECT u.code FROM u);
+    RETURN QUERY
         SELECT home, true
         UNION
-        SELECT o.region, false FROM credit.observation o JOIN used u ON u.code = o.metric
-          JOIN credit.regions_within(home) w(code) ON w.code = o.region
-         WHERE o.region <> home AND upper(o.period) - 1 <= as_of
+        SELECT o.region, false FROM credit.observation o
+          JOIN credit.regions_within(home) w(code) ON w.code OPERATOR(credit.=) o.region
+         WHERE o.metric = ANY (used) AND o.region OPERATOR(credit.<>) home AND upper(o.period) - 1 <= as_of
+        UNION
+        SELECT b.code, false FROM credit._regions_below(home) b
+         WHERE b.code OPERATOR(credit.<>) home
+           AND EXISTS (SELECT FROM unnest(used) c
+                        WHERE credit._ledger_periods(c, b.code, (as_of - interval '10 years')::date, as_of) <> '{}')
         UNION
         SELECT a.region, false FROM credit.pack_adoption a
-         WHERE a.pack = _bulletin_regions.pack AND a.region <> home AND a.adopted_from <= as_of
+         WHERE a.pack = _bulletin_regions.pack AND a.region OPERATOR(credit.<>) home AND a.adopted_from <= as_of
            AND coalesce(a.adopted_until > as_of, true)
-           AND home = (SELECT p.region FROM credit.pack p WHERE p.pack_id = _bulletin_regions.pack);
-    END;
+           AND home OPERATOR(credit.=) (SELECT p.region FROM credit.pack p WHERE p.pack_id = _bulletin_regions.pack);
+END
+$$;
 
 -- As text: the numbers of jsonb are exact, those of RFC 8785 are not.
 CREATE FUNCTION credit._bulletin_digest(b credit.bulletin, figures jsonb) RETURNS bytea
@@ -189,6 +202,14 @@ CREATE FUNCTION credit._stored_figures(p_bulletin bigint) RETURNS jsonb
         SELECT coalesce(jsonb_agg(to_jsonb(f) - 'bulletin_id' ORDER BY f.region::text COLLATE "C", f.position), '[]')
           FROM credit.bulletin_figure f WHERE f.bulletin_id = p_bulletin;
     END;
+
+CREATE FUNCTION credit._without_versions(rows jsonb) RETURNS jsonb
+    LANGUAGE plpgsql IMMUTABLE SET search_path = pg_catalog, pg_temp AS $$
+BEGIN
+    RETURN (SELECT coalesce(jsonb_agg(r.e || jsonb_build_object('figures', credit._unversioned(r.e -> 'figures')) ORDER BY r.n), '[]')
+              FROM jsonb_array_elements(rows) WITH ORDINALITY r(e, n));
+END
+$$;
 
 -- The newest issue, after a new one was made if there is none or the figures differ from it.
 CREATE FUNCTION credit._freeze_bulletin(pack text, quarter text, region credit.region_code, note text) RETURNS bigint
@@ -215,7 +236,10 @@ BEGIN
     b.digest := credit._bulletin_digest(b, figures);
     SELECT * INTO last FROM credit.bulletin x
      WHERE x.pack = b.pack AND x.region::text = b.region::text AND x.quarter = b.quarter ORDER BY x.issue DESC LIMIT 1;
-    IF last.digest = b.digest THEN
+    -- a figure that was corrected and corrected back has another version and says the same
+    IF last.bulletin_id IS NOT NULL
+       AND credit._bulletin_digest(last, credit._without_versions(credit._stored_figures(last.bulletin_id)))
+           = credit._bulletin_digest(b, credit._without_versions(figures)) THEN
         RETURN last.bulletin_id;
     END IF;
     INSERT INTO credit.bulletin (pack, region, quarter, issue, as_of, title_zh, title_en, region_name, document, note, digest,
@@ -342,13 +366,15 @@ COMMENT ON FUNCTION credit.verify_bulletin(bigint) IS
 
 -- CSV ---------------------------------------------------------------------------
 
--- A spreadsheet runs a cell that begins like a formula, also after blanks; numbers are no text and stay as they are.
+-- A spreadsheet runs a cell that begins like a formula, also after blanks; numbers are no text and stay as they are. What is left
+-- out is left out first: behind a mark of direction a formula would be none, and without it one.
 CREATE FUNCTION credit._csv_text(cell text) RETURNS text
     LANGUAGE sql IMMUTABLE SET search_path = pg_catalog, pg_temp
     BEGIN ATOMIC
-        SELECT '"' || replace(CASE WHEN cell ~ '^[\s\u00a0\u3000\ufeff]*[=+@\u2212\uff1d\uff0b\uff0d\uff20-]' OR cell ~ '^[\t\r\n]'
-                                   THEN '''' ELSE '' END
-                   || regexp_replace(coalesce(cell, ''), '[\u200e\u200f\u202a-\u202e\u2066-\u2069]', '', 'g'), '"', '""') || '"';
+        SELECT '"' || CASE WHEN t.words ~ '^[\s\u0085\u00a0\u00ad\u2000-\u200f\u2028\u2029\u202f\u205f-\u206f\u3000\ufeff]*[=+@\u2212\uff1d\uff0b\uff0d\uff20-]'
+                                OR t.words ~ '^[\t\r\n]' THEN '''' ELSE '' END || replace(t.words, '"', '""') || '"'
+          FROM (SELECT regexp_replace(coalesce(cell, ''), '[\u0001-\u0008\u000b\u000c\u000e-\u001f\u007f\u200e\u200f\u202a-\u202e\u2066-\u2069]',
+                                      '', 'g')) t(words);
     END;
 
 CREATE FUNCTION credit.bulletin_csv(pack text, quarter text, language text DEFAULT 'zh', region credit.region_code DEFAULT NULL,
@@ -392,7 +418,7 @@ GRANT SELECT ON credit.bulletin, credit.bulletin_figure, credit.bulletin_data TO
 REVOKE ALL ON FUNCTION credit._quarter_end(text), credit._quarter_name(date), credit._region_name(credit.region_code),
     credit._lacking_metrics(credit.target, credit.region_code, date),
     credit._bulletin_figures(text, credit.region_code, date), credit._bulletin_regions(text, credit.region_code, date),
-    credit._bulletin_digest(credit.bulletin, jsonb), credit._stored_figures(bigint),
+    credit._bulletin_digest(credit.bulletin, jsonb), credit._stored_figures(bigint), credit._without_versions(jsonb),
     credit._freeze_bulletin(text, text, credit.region_code, text), credit._bulletin_region(text, text, credit.region_code),
     credit.bulletin(text, text, text, credit.region_code, text), credit._check_language(text),
     credit._find_bulletin(text, text, credit.region_code, integer),

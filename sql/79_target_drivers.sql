@@ -1,89 +1,6 @@
 -- ---------------------------------------------------------------------------
--- 79 target: reported metrics and their units, precedence, what drives a gap, lineage, reminders
+-- 79 target: what drives the gap of a target
 -- ---------------------------------------------------------------------------
-
--- what no ledger gives ------------------------------------------------------------
-
--- Each metric that neither a ledger nor an operation gives is reported by a unit. The units are those that the documents
--- name with its targets, or with targets that are worked out from it; where a document names none, the office that leads it.
-INSERT INTO credit.metric_source (source_id, metric, version, kind, reported_by, due_days, note, defined_by, shipped)
-WITH RECURSIVE used(pack, unit, metric, depth) AS (
-    SELECT t.pack, t.responsible_unit, t.metric, 0 FROM credit.target t WHERE t.shipped
-    UNION
-    SELECT u.pack, u.unit, o.code, u.depth + 1
-      FROM used u JOIN credit.metric m ON m.code = u.metric
-     CROSS JOIN LATERAL (VALUES (m.left_metric), (m.right_metric)) o(code) WHERE o.code IS NOT NULL AND u.depth < 8
-), named AS (
-    SELECT u.metric, pg_catalog.unnest(pg_catalog.string_to_array(u.unit, ';')) AS unit FROM used u WHERE u.unit IS NOT NULL
-), led AS (
-    SELECT x.metric, l.unit
-      FROM (SELECT u.metric, u.pack FROM used u UNION SELECT f.metric, f.pack FROM credit.reported_figures f) x
-      JOIN (VALUES ('ningbo-2020', '宁波市普惠金融改革试验区领导小组办公室'), ('wenzhou-2022', '温州市普惠金融发展示范区领导小组办公室'),
-                   ('zhejiang-2020', '浙江银保监局'), ('qinghai-2016', '青海省普惠金融综合示范区试点工作领导小组办公室'),
-                   ('yixing-2023', '宜兴市普惠金融试点工作领导小组办公室')) l(pack, unit) ON l.pack = x.pack
-)
-SELECT 1000 + pg_catalog.row_number() OVER (ORDER BY m.code COLLATE "C"), m.code, 1, 'reported',
-       coalesce((SELECT pg_catalog.string_agg(DISTINCT n.unit, ';' ORDER BY n.unit) FROM named n WHERE n.metric = m.code),
-                (SELECT pg_catalog.string_agg(DISTINCT l.unit, ';' ORDER BY l.unit) FROM led l WHERE l.metric = m.code)),
-       CASE m.additivity WHEN 'flow' THEN 10 ELSE 15 END,
-       CASE WHEN NOT EXISTS (SELECT FROM named n WHERE n.metric = m.code) THEN 'the document names no unit; the office that leads it' END,
-       'pgcredit', true
-  FROM credit.metric m
- WHERE m.shipped AND m.operation IS NULL
-   AND NOT EXISTS (SELECT FROM credit.metric_source s WHERE s.metric = m.code)
- ORDER BY m.code COLLATE "C";
-
--- precedence ----------------------------------------------------------------------
-
-CREATE TABLE credit.figure_precedence (
-    metric          text PRIMARY KEY REFERENCES credit.metric,
-    preferred       text NOT NULL CHECK (preferred IN ('measured', 'reported')),
-    reason          text NOT NULL CHECK (btrim(reason) <> ''),
-    set_by          text NOT NULL,
-    set_at          timestamptz NOT NULL DEFAULT now()
-);
-COMMENT ON TABLE credit.figure_precedence IS
-    'which figure counts where the ledgers and a unit both give one; no row: that of the ledgers (数据口径优先级)';
-
-CREATE FUNCTION credit.set_precedence(metric text, preferred text, reason text) RETURNS void
-    LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
-BEGIN
-    IF preferred IS NULL OR preferred NOT IN ('measured', 'reported') OR reason IS NULL OR btrim(reason) = '' THEN
-        RAISE EXCEPTION 'a precedence is measured or reported, and has a reason' USING ERRCODE = 'invalid_parameter_value';
-    END IF;
-    IF NOT EXISTS (SELECT FROM credit.metric m WHERE m.code = set_precedence.metric) THEN
-        RAISE EXCEPTION 'metric "%" does not exist', metric USING ERRCODE = 'undefined_object',
-            HINT = 'Metrics are the rows of credit.metric.';
-    END IF;
-    INSERT INTO credit.figure_precedence AS p (metric, preferred, reason, set_by)
-    VALUES (metric, preferred, reason, credit.calling_role()::text)
-    ON CONFLICT ON CONSTRAINT figure_precedence_pkey DO UPDATE
-       SET preferred = excluded.preferred, reason = excluded.reason, set_by = excluded.set_by, set_at = now();
-END
-$$;
-COMMENT ON FUNCTION credit.set_precedence(text, text, text) IS
-    'which figure of a metric counts where the ledgers and a unit both give one: measured or reported (设定数据口径优先级)';
-
--- A function of a view runs with the rights of who asks, hence of its own.
-CREATE FUNCTION credit._conflicts()
-    RETURNS TABLE (metric text, region credit.region_code, segment text, first_day date, last_day date, reported numeric,
-                   measured numeric, difference numeric, used text, source text, observed_by text, observed_at timestamptz)
-    LANGUAGE sql STABLE SECURITY DEFINER SET search_path = pg_catalog, pg_temp
-    BEGIN ATOMIC
-        SELECT o.metric, o.region, o.segment, lower(o.period), upper(o.period) - 1, o.value, trim_scale(f.num / f.den),
-               trim_scale(o.value - f.num / f.den),
-               CASE WHEN credit._prefers_reported(o.metric) THEN 'reported' ELSE 'measured' END,
-               o.source, o.observed_by, o.observed_at
-          FROM credit.observation o
-         CROSS JOIN LATERAL credit._measured(o.metric, o.region, o.segment, o.period) f
-         WHERE EXISTS (SELECT FROM credit.metric_source s WHERE s.metric = o.metric AND s.ledger IS NOT NULL)
-           AND f.num IS NOT NULL AND o.value <> f.num / f.den;
-    END;
-CREATE VIEW credit.figure_conflict WITH (security_barrier) AS SELECT * FROM credit._conflicts();
-COMMENT ON VIEW credit.figure_conflict IS
-    'reported figures that differ from what the ledgers have, and which of the two is used (数据冲突)';
-
--- drivers -------------------------------------------------------------------------
 
 -- now and base as numerators and denominators; a metric that is no ratio has the denominator NULL
 CREATE TYPE credit._driver AS (member text, name text, num numeric, den numeric, base_num numeric, base_den numeric);
@@ -100,6 +17,19 @@ DECLARE
     part text := CASE WHEN dimension = 'segment' THEN member ELSE nullif(segment, '') END;
     what text := CASE dimension WHEN 'product' THEN member END;
 BEGIN
+    IF dimension = 'star' THEN
+        -- cells do not have it, the ledgers of parks do, and they are short
+        EXECUTE format('SELECT %s, %s FROM credit.%I WHERE month BETWEEN $1 AND $2 AND region OPERATOR(credit.=) ANY ($3) '
+                       'AND ($4 IS NULL OR segment = $4) AND star = $5::numeric AND %s',
+                       CASE s.kind WHEN 'sum' THEN format('sum(%I)', s.value_column)
+                                   WHEN 'weighted' THEN format('sum(%I * %I)', s.value_column, s.weight_column)
+                                   WHEN 'count' THEN 'count(*)' ELSE 'count(DISTINCT subject_id)' END,
+                       CASE s.kind WHEN 'weighted' THEN format('coalesce(sum(%I), 0)', s.weight_column) ELSE 'NULL::numeric' END,
+                       s.ledger, credit._measure_condition(s))
+           INTO num, den USING first, last, places, part, member;
+        num := coalesce(num, 0);
+        RETURN;
+    END IF;
     IF s.kind <> 'weighted' THEN
         num := credit._measure_source(s, first, last, places, who, part, what);
         RETURN;
@@ -118,7 +48,15 @@ CREATE FUNCTION credit._members_of(metrics text[], segments text[], period dater
 DECLARE
     last date := (upper(period) - interval '1 month')::date;
     first date := least(date_trunc('month', lower(period))::date, last);
+    parks text;
 BEGIN
+    IF dimension = 'star' THEN
+        FOR parks IN SELECT DISTINCT (x.source).ledger FROM unnest(metrics) u CROSS JOIN LATERAL credit._ledger_source(u) x LOOP
+            RETURN QUERY EXECUTE format('SELECT DISTINCT star::text FROM credit.%I WHERE month BETWEEN $1 AND $2 AND star IS NOT NULL '
+                                        'AND region OPERATOR(credit.=) ANY ($3)', parks) USING first, last, places;
+        END LOOP;
+        RETURN;
+    END IF;
     RETURN QUERY
         SELECT DISTINCT CASE dimension WHEN 'institution' THEN x.institution_id::text WHEN 'segment' THEN x.segment ELSE x.product END
           FROM unnest(metrics, segments) u(metric, segment)
@@ -188,8 +126,12 @@ DECLARE
     kind text;
     problem text;
 BEGIN
-    IF t.tag = 'composite' OR t.value IS NULL OR t.rule = 'each' THEN
-        problem := 'It is composite, has no number, or asks each period for it.';
+    IF t.tag = 'composite' THEN
+        problem := 'It is composite: dimension member tells which of its targets make the gap.';
+    ELSIF dimension = 'member' THEN
+        problem := 'Only a composite target has members.';
+    ELSIF t.value IS NULL THEN
+        problem := 'The document gives no number; credit.set_target can set one.';
     ELSIF m.operation = 'difference' THEN
         problem := format('Metric %s is a difference.', m.code);
     ELSIF m.operation = 'growth' AND t.base IS NOT NULL THEN
@@ -200,6 +142,11 @@ BEGIN
         kind := ((credit._ledger_source(leaf)).source).kind;
         IF dimension <> 'region' AND kind IS NULL THEN
             problem := format('No ledger has %s, so it is known by region only.', leaf);
+        ELSIF dimension = 'star'
+              AND NOT EXISTS (SELECT FROM pg_attribute a
+                               WHERE a.attrelid = format('credit.%I', ((credit._ledger_source(leaf)).source).ledger)::regclass
+                                 AND a.attname = 'star' AND NOT a.attisdropped) THEN
+            problem := format('Ledger %s of %s has no stars; those of parks have.', ((credit._ledger_source(leaf)).source).ledger, leaf);
         ELSIF kind IS DISTINCT FROM 'weighted' AND (SELECT x.additivity = 'ratio' FROM credit.metric x WHERE x.code = leaf)
               OR kind = 'weighted' AND m.operation IS NOT NULL THEN
             problem := format('%s is a ratio of which the parts are not known.', leaf);
@@ -239,12 +186,76 @@ BEGIN
 END
 $$;
 
+-- Of the periods that each have to reach the target the one that does worst: what credit._judge_each shows.
+CREATE FUNCTION credit._worst_period(c credit._case) RETURNS credit._figure
+    LANGUAGE plpgsql STABLE SET search_path = pg_catalog, pg_temp AS $$
+DECLARE
+    t credit.target := c.target;
+    step interval := CASE t.per WHEN 'quarter' THEN interval '3 months' ELSE ('1 ' || t.per)::interval END;
+    first_day date := date_trunc(t.per, c.start_date)::date;
+    f credit._figure;
+    worst credit._figure;
+BEGIN
+    IF first_day < c.start_date THEN
+        first_day := (first_day + step)::date;
+    END IF;
+    WHILE (first_day + step)::date - 1 <= c.last_end LOOP
+        f := credit._figure_at(t.metric, c.region, t.segment, daterange(first_day, (first_day + step)::date));
+        IF worst.num IS NULL
+           OR (CASE left(t.comparator, 1)
+                   WHEN '>' THEN f.num * worst.den < worst.num * f.den
+                   WHEN '<' THEN f.num * worst.den > worst.num * f.den
+                   ELSE abs(f.num - t.value * f.den) * worst.den > abs(worst.num - t.value * worst.den) * f.den END) THEN
+            worst := f;
+        END IF;
+        first_day := (first_day + step)::date;
+    END LOOP;
+    RETURN worst;
+END
+$$;
+
+-- Each goal of a composite target is asked for its part of the number of goals. Of a goal that is reached all members have the
+-- same part of what it gives, of another those that are not met have what it lacks.
+CREATE FUNCTION credit._member_drivers(t credit.target, place credit.region_code, as_of date)
+    RETURNS TABLE (member text, name text, actual numeric, gap numeric)
+    LANGUAGE plpgsql STABLE SET search_path = pg_catalog, pg_temp AS $$
+DECLARE
+    j credit._judgement := credit._judge(t, place, as_of);
+BEGIN
+    IF j.actual IS NULL OR j.gap IS NULL THEN
+        RAISE EXCEPTION 'target "%" has no figure at %', t.code, to_char(as_of, 'YYYY-MM-DD') USING ERRCODE = 'PC524', DETAIL = j.why;
+    END IF;
+    RETURN QUERY
+        WITH part AS (
+            SELECT m.goal, m.member, e.name_zh, (x.status = 'met')::integer AS met
+              FROM credit.target_member m
+              JOIN credit._effective(t.pack) e ON e.code = m.member AND e.tag <> 'composite'
+             CROSS JOIN LATERAL credit._judge(e, place, as_of) x
+             WHERE m.pack = t.pack AND m.code = t.code
+        ), goal AS (
+            SELECT p.goal, min(p.met) AS reached, count(*) AS members, count(*) FILTER (WHERE p.met = 0) AS unmet,
+                   min(p.met) - j.target / count(*) OVER () AS gap
+              FROM part p GROUP BY p.goal
+        ), told AS (
+            SELECT p.member, p.name_zh, min(p.met) AS met,
+                   round(sum(CASE WHEN g.reached = 1 THEN g.gap / g.members WHEN p.met = 0 THEN g.gap / g.unmet ELSE 0 END), 12) AS gap
+              FROM part p JOIN goal g ON g.goal = p.goal GROUP BY p.member, p.name_zh
+        ), ranked AS (
+            SELECT o.*, row_number() OVER (ORDER BY abs(o.gap) DESC, o.member COLLATE "C") AS n, sum(o.gap) OVER () AS whole FROM told o
+        )
+        SELECT r.member, r.name_zh, r.met::numeric, trim_scale(r.gap + CASE r.n WHEN 1 THEN round(j.gap, 12) - r.whole ELSE 0 END)
+          FROM ranked r ORDER BY r.n;
+END
+$$;
+
 -- Each member is asked for the part of the expected figure that it had of the base (or has now, where there is no base); of a
 -- ratio, for the expected ratio. The change of a ratio is told by the midpoint formula: with shares w of the denominator,
 -- rates r and the whole ratio R, the mean of both days marked by a bar, rate = w̄ Δr and mix = (r̄ - R̄) Δw. What the members
 -- leave over (rows of no member, subjects that two of them have) is the row without member. Rounding goes to the largest row.
+-- A compound yearly rate is no sum; the figure less the one that the rate asks for is, and each part of it stands for the same
+-- part of the gap of the rate.
 CREATE FUNCTION credit.target_drivers(pack text, code text, as_of date DEFAULT (now() AT TIME ZONE 'Asia/Shanghai')::date,
-                                      region credit.region_code DEFAULT NULL, dimension text DEFAULT 'region')
+                                      region credit.region_code DEFAULT NULL, dimension text DEFAULT NULL)
     RETURNS TABLE (member text, name text, base numeric, actual numeric, change numeric, rate_effect numeric,
                    mix_effect numeric, gap numeric)
     LANGUAGE plpgsql STABLE SECURITY DEFINER SET search_path = pg_catalog, pg_temp SET jit = off AS $$
@@ -273,9 +284,16 @@ DECLARE
     whole_gap numeric;
     places credit.region_code[];
 BEGIN
-    IF dimension IS NULL OR dimension NOT IN ('region', 'institution', 'segment', 'product') THEN
+    dimension := coalesce(dimension, CASE t.tag WHEN 'composite' THEN 'member' ELSE 'region' END);
+    IF dimension NOT IN ('region', 'institution', 'segment', 'product', 'star', 'member') THEN
         RAISE EXCEPTION 'there is no dimension "%"', dimension USING ERRCODE = 'invalid_parameter_value',
-            HINT = 'Dimensions are region, institution, segment and product.';
+            HINT = 'Dimensions are region, institution, segment, product and star, and member for composite targets.';
+    END IF;
+    IF t.tag = 'composite' AND dimension = 'member' THEN
+        RETURN QUERY
+            SELECT x.member, x.name, NULL::numeric, x.actual, NULL::numeric, NULL::numeric, NULL::numeric, x.gap
+              FROM credit._member_drivers(t, place, as_of) x;
+        RETURN;
     END IF;
     SELECT * INTO m FROM credit.metric x WHERE x.code = t.metric;
     PERFORM credit._check_parts(t, m, dimension);
@@ -283,7 +301,9 @@ BEGIN
     c := credit._case_of(t, place, as_of);
     j := credit._judge(t, place, as_of);
     base_name := CASE WHEN m.operation = 'growth' THEN m.growth_base ELSE nullif(t.base, 'zero') END;
-    IF t.rule IS NOT NULL THEN
+    IF t.rule = 'each' THEN
+        s := credit._worst_period(c);
+    ELSIF t.rule IS NOT NULL THEN
         s := credit._sum_from(t.metric, place, t.segment, daterange(c.start_date, greatest(c.last_end, c.start_date), '[]'));
     ELSE
         s := (credit._latest(t.metric, place, t.segment, c.first_end, c.last_end, NULL, CASE WHEN m.operation IS DISTINCT FROM 'growth'
@@ -314,10 +334,15 @@ BEGIN
     END IF;
     now_level := total.num / coalesce(total.den, 1);
     base_level := coalesce(CASE WHEN t.base = 'start' THEN t.baseline END, total.base_num / coalesce(total.base_den, 1));
-    months := CASE WHEN t.form = 'cagr' OR t.yearly THEN credit._months(upper(base_period), upper(now_period)) END;
+    months := CASE WHEN t.form = 'cagr' OR t.yearly
+                   THEN credit._months(CASE WHEN t.base = 'start' AND t.baseline IS NOT NULL THEN t.baseline_date + 1
+                                            ELSE upper(base_period) END, upper(now_period)) END;
     IF t.form = 'cagr' OR (t.form = 'reduction' AND t.yearly) THEN
         expected := base_level * power(CASE t.form WHEN 'cagr' THEN 1 + t.value ELSE 1 - t.value END, months::numeric / 12);
-        whole_gap := now_level - expected;
+        -- nearly on it both are rounded too much: the slope there
+        scale := CASE WHEN abs(j.gap) > 1e-8 THEN j.gap / nullif(now_level - expected, 0)
+                      ELSE CASE t.form WHEN 'cagr' THEN 12.0 ELSE -12.0 END / months
+                           * power(now_level / base_level, 12::numeric / months) / nullif(now_level, 0) END;
     ELSIF t.form = 'growth' OR m.operation = 'growth' THEN
         expected := base_level * (1 + t.value);
         scale := 1 / base_level;
@@ -337,7 +362,7 @@ BEGIN
         RAISE EXCEPTION 'target "%" has no base figure', t.code USING ERRCODE = 'PC524',
             DETAIL = format('Its base is of %s.', credit._period_text(base_period));
     END IF;
-    whole_gap := coalesce(whole_gap, j.gap);
+    whole_gap := j.gap;
 
     FOR one IN
         SELECT r.code::text AS member, r.name_zh AS name FROM credit._regions_below(place) r WHERE dimension = 'region'
@@ -368,7 +393,8 @@ BEGIN
     SELECT NULL, NULL, total.num - coalesce(sum(x.num), 0), total.den - coalesce(sum(x.den), 0),
            total.base_num - coalesce(sum(x.base_num), 0), total.base_den - coalesce(sum(x.base_den), 0)
       INTO d FROM unnest(all_parts) x;
-    IF d.num <> 0 OR d.den <> 0 OR d.base_num <> 0 OR d.base_den <> 0 THEN
+    -- where nothing is anywhere, all of the gap is nobody's
+    IF d.num <> 0 OR d.den <> 0 OR d.base_num <> 0 OR d.base_den <> 0 OR all_parts = '{}' THEN
         all_parts := all_parts || d;
     END IF;
 
@@ -407,192 +433,13 @@ BEGIN
 END
 $$;
 COMMENT ON FUNCTION credit.target_drivers(text, text, date, credit.region_code, text) IS
-    'which regions, institutions, segments or products make the gap of a target, largest first; gaps add up to it (目标缺口归因)';
+    'which regions, institutions, segments, products, stars of parks or members make the gap of a target, largest first; gaps add up to it (目标缺口归因)';
 
--- lineage -------------------------------------------------------------------------
-
-CREATE FUNCTION credit.target_lineage(pack text, code text, as_of date DEFAULT (now() AT TIME ZONE 'Asia/Shanghai')::date,
-                                      region credit.region_code DEFAULT NULL, max_rows integer DEFAULT 1000)
-    RETURNS TABLE (metric text, version integer, figure_region text, segment text, period text, figure numeric, source text,
-                   month date, institution text, key text, value numeric, weight numeric, batches bigint[], reported_by text,
-                   reported_at timestamptz)
-    LANGUAGE plpgsql STABLE SECURITY DEFINER SET search_path = pg_catalog, pg_temp SET jit = off AS $$
-#variable_conflict use_variable
-DECLARE
-    place credit.region_code := credit._place_of(pack, as_of, region);
-    t credit.target := credit._one_target(pack, code);
-    u jsonb;
-    s credit.metric_source;
-    first date;
-    last date;
-    rest integer := max_rows;
-    got bigint;
-BEGIN
-    IF max_rows IS NULL OR max_rows < 1 THEN
-        RAISE EXCEPTION 'max_rows must be positive' USING ERRCODE = 'invalid_parameter_value';
-    END IF;
-    FOR u IN SELECT DISTINCT e FROM jsonb_array_elements((credit._judge(t, place, as_of)).figures) e
-              WHERE e ? 'metric' ORDER BY e LOOP
-        EXIT WHEN rest <= 0;
-        IF NOT u ? 'version' THEN
-            RETURN QUERY
-                SELECT u ->> 'metric', NULL::integer, u ->> 'region', u ->> 'segment', u ->> 'period', (u ->> 'value')::numeric,
-                       u ->> 'source', NULL::date, NULL::text, NULL::text, NULL::numeric, NULL::numeric, NULL::bigint[],
-                       o.observed_by, o.observed_at
-                  FROM (SELECT) one
-                  LEFT JOIN credit.observation o
-                    ON o.metric = u ->> 'metric' AND o.region::text = u ->> 'region' AND o.segment = u ->> 'segment'
-                   AND credit._period_text(o.period) = u ->> 'period';
-            rest := rest - 1;
-            CONTINUE;
-        END IF;
-        SELECT * INTO s FROM credit.metric_source x WHERE x.metric = u ->> 'metric' AND x.version = (u ->> 'version')::integer;
-        first := date_trunc('month', left(u ->> 'period', 10)::date)::date;
-        last := date_trunc('month', right(u ->> 'period', 10)::date)::date;
-        RETURN QUERY EXECUTE format($q$
-            SELECT $1 ->> 'metric', $2, $1 ->> 'region', $1 ->> 'segment', $1 ->> 'period', ($1 ->> 'value')::numeric, $1 ->> 'source',
-                   l.month, i.code, l.key, %s::numeric, %s::numeric,
-                   ARRAY(SELECT b.batch_id FROM credit.batch b
-                          WHERE b.content = 'ledger' AND b.provider_id = l.institution_id AND b.newest_dated = l.month ORDER BY 1),
-                   NULL::text, NULL::timestamptz
-              FROM credit.%I l LEFT JOIN credit.institution i ON i.institution_id = l.institution_id
-             WHERE l.month BETWEEN $3 AND $4 AND l.region OPERATOR(credit.=) ANY ($5)
-               AND ($1 ->> 'segment' = '' OR l.segment = $1 ->> 'segment') AND %s
-             ORDER BY l.month, l.institution_id, l.key COLLATE "C" LIMIT $6 $q$,
-            coalesce('l.' || quote_ident(s.value_column), '1'), coalesce('l.' || quote_ident(s.weight_column), 'NULL'), s.ledger,
-            -- the condition as the recomputation of the measures has it
-            substring(credit._measure_query(s) FROM ' WHERE (.*) GROUP BY 2, 3, 4, 5, 6, 7$'))
-            USING u, s.version, first, last, credit._places((u ->> 'region')::credit.region_code), rest;
-        GET DIAGNOSTICS got = ROW_COUNT;
-        rest := rest - got;
-    END LOOP;
-END
-$$;
-COMMENT ON FUNCTION credit.target_lineage(text, text, date, credit.region_code, integer) IS
-    'what a target was judged by: the rows of ledgers with the deliveries of their month, or the figure with who reported it and when (目标溯源)';
-
--- reminders -----------------------------------------------------------------------
-
--- The period that a unit owes: the newest that is over and whose day has come, by the period that its targets ask for
--- (quarters where they ask for none).
-CREATE FUNCTION credit._figures_owed(as_of date)
-    RETURNS TABLE (metric text, region credit.region_code, segment text, period daterange, unit text, due_day date)
-    LANGUAGE sql STABLE
-    BEGIN ATOMIC
-        WITH RECURSIVE judged(pack, region) AS (
-            SELECT p.pack_id, p.region FROM credit.pack p
-             WHERE NOT EXISTS (SELECT FROM credit.pack_adoption a WHERE a.pack = p.pack_id AND a.region = p.region)
-            UNION
-            SELECT a.pack, a.region FROM credit.pack_adoption a
-             WHERE a.adopted_from <= as_of AND coalesce(a.adopted_until > as_of, true)
-        ), used(region, metric, segment, per, first_day, last_day, depth) AS (
-            SELECT j.region, e.metric, e.segment, coalesce(e.per, 'quarter'), coalesce(e.start_date, p.start_date),
-                   coalesce(e.due_date, e.assumed_due, p.valid_until), 0
-              FROM judged j JOIN credit.pack p ON p.pack_id = j.pack JOIN credit.effective_target e ON e.pack = j.pack
-             WHERE e.tag NOT IN ('composite', 'milestone')
-            UNION
-            SELECT u.region, o.code, coalesce(o.segment, u.segment), u.per, u.first_day, u.last_day, u.depth + 1
-              FROM used u JOIN credit.metric m ON m.code = u.metric
-             CROSS JOIN LATERAL (VALUES (m.left_metric, m.left_segment), (m.right_metric, m.right_segment)) o(code, segment)
-             WHERE o.code IS NOT NULL AND u.depth < 8
-        ), owed AS (
-            SELECT DISTINCT u.region, u.metric, u.segment, s.reported_by, s.due_days, u.first_day, u.last_day,
-                   ('1 ' || CASE u.per WHEN 'quarter' THEN 'month' ELSE u.per END)::interval
-                       * CASE u.per WHEN 'quarter' THEN 3 ELSE 1 END AS step,
-                   date_trunc(u.per, as_of - s.due_days + 1)::date AS until
-              FROM used u
-             CROSS JOIN LATERAL (SELECT x.* FROM credit.metric_source x WHERE x.metric = u.metric ORDER BY x.version DESC LIMIT 1) s
-             WHERE s.kind = 'reported' AND s.reported_by IS NOT NULL AND s.due_days IS NOT NULL
-        )
-        SELECT DISTINCT o.metric, o.region, o.segment, daterange((o.until - o.step)::date, o.until), o.reported_by,
-               o.until - 1 + o.due_days
-          FROM owed o
-         WHERE o.until > o.first_day AND coalesce((o.until - o.step)::date <= o.last_day, true);
-    END;
-
-CREATE FUNCTION credit.figures_due(as_of date DEFAULT (now() AT TIME ZONE 'Asia/Shanghai')::date)
-    RETURNS TABLE (metric text, name_zh text, name_en text, unit text, region credit.region_code, segment text, first_day date,
-                   last_day date, due_day date, days_late integer)
-    LANGUAGE plpgsql STABLE SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
-BEGIN
-    IF as_of IS NULL OR NOT isfinite(as_of) THEN
-        RAISE EXCEPTION 'as_of must be a day' USING ERRCODE = 'invalid_parameter_value';
-    END IF;
-    RETURN QUERY
-        SELECT o.metric, m.name_zh, m.name_en, o.unit, o.region, o.segment, lower(o.period), upper(o.period) - 1, o.due_day,
-               figures_due.as_of - o.due_day
-          FROM credit._figures_owed(figures_due.as_of) o JOIN credit.metric m ON m.code = o.metric
-         WHERE NOT EXISTS (SELECT FROM credit.observation x
-                            WHERE x.metric = o.metric AND x.region OPERATOR(credit.=) o.region AND x.segment = o.segment
-                              AND upper(x.period) > lower(o.period)
-                              AND (upper(x.period) >= upper(o.period) OR m.additivity <> 'flow'))
-         ORDER BY o.due_day, o.unit COLLATE "C", o.metric COLLATE "C", o.region::text COLLATE "C", o.segment COLLATE "C";
-END
-$$;
-COMMENT ON FUNCTION credit.figures_due(date) IS
-    'figures that units should have reported by a day and have not: unit, period, due day, days late (应报未报数据)';
-
-CREATE TABLE credit.figure_reminder (
-    metric          text NOT NULL,
-    region          credit.region_code NOT NULL,
-    segment         text NOT NULL,
-    period          daterange NOT NULL,
-    unit            text NOT NULL,
-    due_day         date NOT NULL,
-    sent_by         text NOT NULL,
-    sent_at         timestamptz NOT NULL DEFAULT now(),
-    PRIMARY KEY (metric, region, segment, period)
-);
-COMMENT ON TABLE credit.figure_reminder IS 'reminders of due figures, each written once; what sends them on reads them here (催报记录)';
-
--- The key lets only one of two calls at the same time write a reminder, and NOTIFY is sent with the commit of that one.
-CREATE FUNCTION credit.remind_figures(as_of date DEFAULT (now() AT TIME ZONE 'Asia/Shanghai')::date) RETURNS bigint
-    LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
-DECLARE
-    sent bigint := 0;
-    r credit.figure_reminder;
-BEGIN
-    IF as_of > (now() AT TIME ZONE 'Asia/Shanghai')::date THEN
-        RAISE EXCEPTION 'nothing is due on % yet', to_char(as_of, 'YYYY-MM-DD') USING ERRCODE = 'PC525',
-            HINT = 'credit.figures_due shows what will be.';
-    END IF;
-    FOR r IN
-        INSERT INTO credit.figure_reminder (metric, region, segment, period, unit, due_day, sent_by)
-        SELECT f.metric, f.region, f.segment, daterange(f.first_day, f.last_day, '[]'), f.unit, f.due_day, credit.calling_role()::text
-          FROM credit.figures_due(as_of) f
-         ORDER BY f.metric, f.region::text, f.segment, f.first_day, f.last_day
-        ON CONFLICT ON CONSTRAINT figure_reminder_pkey DO NOTHING
-        RETURNING *
-    LOOP
-        PERFORM pg_notify('credit_figure_due', jsonb_build_object('metric', r.metric, 'region', r.region::text, 'segment', r.segment,
-            'period', credit._period_text(r.period), 'unit', left(r.unit, 1000), 'due_day', to_char(r.due_day, 'YYYY-MM-DD'))::text);
-        sent := sent + 1;
-    END LOOP;
-    RETURN sent;
-END
-$$;
-COMMENT ON FUNCTION credit.remind_figures(date) IS
-    'writes a reminder for each due figure that has none, and tells channel credit_figure_due; returns how many (催报)';
-
-REVOKE ALL ON credit.figure_precedence, credit.figure_conflict, credit.figure_reminder FROM PUBLIC;
-GRANT SELECT ON credit.figure_precedence, credit.figure_conflict, credit.figure_reminder TO credit_operator, credit_analyst;
-REVOKE ALL ON FUNCTION credit._conflicts(),
-    credit.set_precedence(text, text, text),
-    credit._part(text, text, daterange, credit.region_code[], text, text),
+REVOKE ALL ON FUNCTION credit._part(text, text, daterange, credit.region_code[], text, text),
     credit._members_of(text[], text[], daterange, credit.region_code[], text), credit._regions_below(credit.region_code),
     credit._part_figure(credit.metric, text, daterange, credit.region_code[], text, text, credit.region_code),
     credit._check_parts(credit.target, credit.metric, text), credit._one_target(text, text),
+    credit._worst_period(credit._case), credit._member_drivers(credit.target, credit.region_code, date),
     credit._place_of(text, date, credit.region_code),
-    credit.target_drivers(text, text, date, credit.region_code, text),
-    credit.target_lineage(text, text, date, credit.region_code, integer),
-    credit._figures_owed(date), credit.figures_due(date), credit.remind_figures(date) FROM PUBLIC;
-GRANT EXECUTE ON FUNCTION credit.target_drivers(text, text, date, credit.region_code, text), credit.figures_due(date),
-    credit._conflicts()
-    TO credit_operator, credit_analyst;
--- rows of ledgers are business of institutions: analysts have none
-GRANT EXECUTE ON FUNCTION credit.target_lineage(text, text, date, credit.region_code, integer),
-    credit.set_precedence(text, text, text), credit.remind_figures(date) TO credit_operator;
-SELECT pg_catalog.pg_extension_config_dump('credit.figure_precedence', '');
-SELECT pg_catalog.pg_extension_config_dump('credit.figure_reminder', '');
-SELECT credit._audit_table('credit.figure_precedence');
-SELECT credit._audit_table('credit.figure_reminder');
+    credit.target_drivers(text, text, date, credit.region_code, text) FROM PUBLIC;
+GRANT EXECUTE ON FUNCTION credit.target_drivers(text, text, date, credit.region_code, text) TO credit_operator, credit_analyst;

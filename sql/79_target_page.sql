@@ -280,6 +280,7 @@ DECLARE
     sign text := CASE f.comparator WHEN '>=' THEN '≥ ' WHEN '<=' THEN '≤ ' WHEN '>' THEN '&gt; ' WHEN '<' THEN '&lt; ' ELSE '= ' END;
     unit text := CASE WHEN f.form IN ('gap') AND f.unit = 'ratio' THEN 'ratio_points' ELSE f.unit END;
     points text := CASE unit WHEN 'ratio' THEN 'ratio_points' ELSE unit END;
+    version integer := (SELECT max((e ->> 'figure_version')::integer) FROM jsonb_array_elements(f.figures) e);
 BEGIN
     RETURN '<div class="row"><div><h3>' || credit._escaped(CASE WHEN zh THEN f.name_zh ELSE f.name_en END) || '</h3><p class="soft">'
         || credit._escaped(concat_ws(' · ', f.code, CASE WHEN full_why THEN coalesce(replace(f.responsible_unit, ';', credit._either(zh, '、', '; ')), credit._either(zh, '文件未写明责任单位', 'no unit named in the document')) END))
@@ -291,6 +292,8 @@ BEGIN
         || '<div class="nums">'
         || coalesce('<span>' || credit._either(zh, '截止 ', 'due ') || credit._day_text(f.due_date, zh) || '</span>', '')
         || CASE WHEN f.projected IS NULL THEN '' ELSE '<span>' || credit._either(zh, '按近四季走势届时约 ', 'heading for ') || credit._number(f.projected, unit, size, zh) || '</span>' END
+        || CASE WHEN version > 1 THEN '<span>' || credit._either(zh, '填报数据经更正，第 ' || version || ' 版',
+                                                                 'reported figure corrected, version ' || version) || '</span>' ELSE '' END
         || '</div>'
         || CASE WHEN full_why THEN '<p class="why">' || credit._reason(f, zh, unit, sign) || '</p>' ELSE '' END
         || '</div><div>' || CASE WHEN line = '' THEN '' ELSE line || '<div class="ends"><span>' || credit._escaped(f.trend -> 0 ->> 'quarter') || '</span><span>'

@@ -500,8 +500,10 @@ INSERT INTO expected SELECT trim(l), '.......' FROM string_to_table($$
     credit._measure_partition(regclass,regclass,integer)
     credit._measure_condition(credit.metric_source)
     credit._measure_query(credit.metric_source)
-    credit._disclosure_cells(credit.metric_source,date,integer,integer,numeric,numeric)
+    credit._disclosure_cells(credit.metric_source,credit.metric_source[],date,integer,integer,numeric,numeric)
+    credit._disclosure_column(credit.metric_source)
     credit._disclosure_path(credit.region_code)
+    credit._disclosure_relatives(credit.metric_source,date)
     credit._disclosure_suppress(jsonb,integer)
     credit._measure_source(credit.metric_source,date,date,credit.region_code[],integer,text,text)
     credit._places(credit.region_code)
@@ -512,7 +514,12 @@ INSERT INTO expected SELECT trim(l), '.......' FROM string_to_table($$
     credit._ledger_reach(text,credit.region_code,date,date)
     credit._measured(text,credit.region_code,text,daterange)
     credit._prefers_reported(text)
+    credit._member_drivers(credit.target,credit.region_code,date)
     credit._part(text,text,daterange,credit.region_code[],text,text)
+    credit._unversioned(jsonb)
+    credit._versioned(jsonb)
+    credit._without_versions(jsonb)
+    credit._worst_period(credit._case)
     credit._members_of(text[],text[],daterange,credit.region_code[],text)
     credit._regions_below(credit.region_code)
     credit._part_figure(credit.metric,text,daterange,credit.region_code[],text,text,credit.region_code)
@@ -947,6 +954,7 @@ INSERT INTO expected VALUES
     ('table credit.observation_history',    '.r...r.'),
     ('table credit.reported_figures',       '.r...r.'),
     ('table credit.observation_rejected',   '.r.....'),
+    ('view credit.observation_version',     '.r...r.'),
     ('table credit.pack_adoption',          '.r...r.'),
     ('table credit.target_path',            '.r...r.'),
     ('table credit.figure_precedence',      '.r...r.'),

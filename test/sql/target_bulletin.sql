@@ -25,7 +25,7 @@ SELECT pack, region, quarter, issue, as_of, length(digest) AS digest FROM credit
 SELECT count(*) AS differs FROM credit.bulletin_figure f JOIN credit.bulletin b USING (bulletin_id)
   FULL JOIN credit.target_status('hostile', '2022-12-31') s ON s.code = f.code AND f.region::text = '990100'
  WHERE b.pack = 'hostile' AND f.region::text = '990100'
-   AND (f.actual, f.target, f.gap, f.required, f.status, f.why, f.due_date, f.figures) IS DISTINCT FROM (s.actual, s.target, s.gap, s.required, s.status, s.why, s.due_date, s.figures);
+   AND (f.actual, f.target, f.gap, f.required, f.status, f.why, f.due_date, credit._unversioned(f.figures)) IS DISTINCT FROM (s.actual, s.target, s.gap, s.required, s.status, s.why, s.due_date, s.figures);
 SELECT f.region, f.code, f.actual, f.required, f.status, f.projected, f.lacking FROM credit.bulletin_figure f JOIN credit.bulletin b USING (bulletin_id) WHERE b.pack = 'hostile' ORDER BY f.region::text, f.position;
 SELECT round((regr_slope(v, d) * (date '2023-12-31' - date '2000-01-01') + regr_intercept(v, d))::numeric, 4) AS by_hand
   FROM (VALUES (date '2022-03-31' - date '2000-01-01', 10), (date '2022-06-30' - date '2000-01-01', 20), (date '2022-09-30' - date '2000-01-01', 33), (date '2022-12-31' - date '2000-01-01', 40)) x(d, v);
@@ -41,7 +41,8 @@ SELECT language, (SELECT string_agg(x.y, ' | ') FROM (SELECT (xpath('normalize-s
 SELECT language, count(*) AS drawings FROM page, regexp_matches(html, 'role="img" aria-label="[^"]+"', 'g') GROUP BY language ORDER BY language;
 -- CSV: text never begins like a formula, numbers stay numbers
 SELECT replace(trim(leading chr(65279) FROM credit.bulletin_csv('hostile', '2022Q4', 'en')), E'\r', '') AS csv;
-SELECT credit._csv_text(t) FROM (VALUES ('=1'), ('+1'), ('-1'), ('@x'), (E'\t=1'), (' =1'), ('plain'), ('a"b'), (NULL), ('＝1'), (E'\r\nx')) v(t);
+SELECT credit._csv_text(t) FROM (VALUES ('=1'), ('+1'), ('-1'), ('@x'), (E'\t=1'), (' =1'), ('plain'), ('a"b'), (NULL), ('＝1'), (E'\r\nx'),
+    (U&'\200E=1'), (U&'\202E \200E=1'), (U&'\200B=1'), (U&'\0001=1'), (U&'\00AD+1'), ('a=1')) v(t);
 -- a correction is a new issue, which says what changed; the old one stays as it was
 SELECT credit.bulletin('hostile', '2022Q4', 'zh') = html AS unchanged FROM page WHERE language = 'zh';
 SELECT credit.observe('h_share', '990100', date '2022-12-31', 0.2, 'corrected');
@@ -49,6 +50,23 @@ SELECT credit.bulletin_page('hostile', '2022Q4', 'zh') = html AS still FROM page
 SELECT credit.bulletin('hostile', '2022Q4', 'en', note => 'share corrected') LIKE '%What changed against the issue before%' AS says_so;
 SELECT issue, note, credit.verify_bulletin(bulletin_id) AS verified FROM credit.bulletin WHERE pack = 'hostile' ORDER BY issue;
 SELECT c.code, c.old_actual, c.new_actual, c.old_status, c.new_status FROM credit.bulletin b, credit.bulletin_changes(b.bulletin_id) c WHERE b.pack = 'hostile' AND b.issue = 2;
+-- the page says of a corrected figure that it was, a new one says nothing of it
+SELECT issue, (SELECT count(*) FROM regexp_matches(credit.bulletin_page('hostile', '2022Q4', 'en', issue => b.issue), 'reported figure corrected, version 2', 'g')) AS told
+  FROM credit.bulletin b WHERE pack = 'hostile' ORDER BY issue;
+-- each issue says which version of a reported figure it used; all versions can be read, with who and when
+SELECT b.issue, e ->> 'value' AS value, e -> 'figure_version' AS version FROM credit.bulletin b JOIN credit.bulletin_figure f USING (bulletin_id), jsonb_array_elements(f.figures) e
+ WHERE b.pack = 'hostile' AND f.code = 'H-02' AND f.region::text = '990100' ORDER BY 1;
+SELECT metric, last_day, version, in_force, value, source, observed_by <> '' AS by, superseded_at IS NOT NULL AS superseded, reason FROM credit.observation_version
+ WHERE metric = 'h_share' AND region::text = '990100' ORDER BY version;
+SELECT version, figure, source, reported_at IS NOT NULL AS at FROM credit.target_lineage('hostile', 'H-02', '2022-12-31');
+-- corrected and corrected back: nothing new is said, so there is no new issue
+SAVEPOINT s;
+SELECT credit.observe('h_share', '990100', date '2022-12-31', 0.9, 'wrong'), credit.observe('h_share', '990100', date '2022-12-31', 0.2, 'corrected');
+SELECT credit.bulletin('hostile', '2022Q4') = credit.bulletin_page('hostile', '2022Q4', issue => 2) AS same, max(issue) FROM credit.bulletin WHERE pack = 'hostile';
+SELECT version FROM credit.target_lineage('hostile', 'H-02', '2022-12-31');
+SELECT credit.retract_observation('h_share', '990100', '2022-12-31', '2022-12-31', 'no such survey');
+SELECT version, in_force, value, reason FROM credit.observation_version WHERE metric = 'h_share' AND region::text = '990100' ORDER BY version;
+ROLLBACK TO s;
 SELECT credit.bulletin_page('hostile', '2022Q4', 'zh', issue => 1) = html AS first_as_it_was FROM page WHERE language = 'zh';
 SELECT issue, newest, code, actual, status FROM credit.bulletin_data WHERE pack = 'hostile' AND region::text = '990100' ORDER BY issue, code;
 -- in the log with the digest
@@ -88,4 +106,19 @@ SAVEPOINT s; SELECT credit.bulletin('hostile', '2022Q3', 'zh', '310000'); ROLLBA
 \set VERBOSITY default
 SELECT credit.bulletin('hostile', '2022Q4') IS NOT NULL AS third;
 SELECT b.issue, f.region, count(*) FROM credit.bulletin b JOIN credit.bulletin_figure f USING (bulletin_id) WHERE b.pack = 'hostile' AND b.region::text = '990100' GROUP BY 1, 2 ORDER BY 1, 2;
+-- regions of which the ledgers have rows stand in it too: what lies in villages and townships in the county above them
+INSERT INTO credit.region (code, name_zh, level, parent) VALUES ('990102', '乙区', 'county', '990100'), ('990103', '丙区', 'county', '990100'),
+    ('990102001', '丁镇', 'township', '990102'), ('990104', '戊区', 'county', '990100');
+SELECT credit.create_pack('{"pack_id": "measured", "title_zh": "台账", "title_en": "ledgers", "region": "990100", "start_date": "2020-01-01", "targets": [
+  {"code": "M-01", "clause": "一", "name_zh": "民企贷款占比", "name_en": "share of private enterprises", "metric": "private_enterprise_loan_share", "form": "share", "comparator": ">=", "value": 0.5, "unit": "ratio", "due_date": "2023-12-31"}]}');
+INSERT INTO credit.loan_balance (institution_id, key, month, region, balance, enterprise, private)
+VALUES (1, 'a', '2022-12-01', '990102001', 100, true, true), (1, 'b', '2022-12-01', '990102001', 300, true, false),
+       (1, 'c', '2022-12-01', '990101', 100, true, true), (1, 'd', '2023-01-01', '990103', 100, true, true);
+INSERT INTO credit.guarantee (institution_id, key, month, region, balance) VALUES (1, 'a', '2022-12-01', '990104', 100);
+SELECT credit.bulletin('measured', '2022Q4') LIKE '%乙区%' AS says_so;
+SELECT f.region, f.actual, f.status FROM credit.bulletin_figure f JOIN credit.bulletin b USING (bulletin_id) WHERE b.pack = 'measured' ORDER BY f.region::text;
+SELECT region, own FROM credit._bulletin_regions('measured', '990100', '2022-12-30') ORDER BY region::text;    -- December is not over
+SELECT credit.fold_measures() > 0 AS folded;
+SELECT region, own FROM credit._bulletin_regions('measured', '990100', '2022-12-31') ORDER BY region::text;
+SELECT region, own FROM credit._bulletin_regions('measured', '990102', '2022-12-31') ORDER BY region::text;
 ROLLBACK;

@@ -165,7 +165,7 @@ VALUES ('loan_balance', 1, '2019-12-01', '{}', '', '', 'x');
 INSERT INTO credit._disclosure_cell
 SELECT (SELECT max(release) FROM credit.disclosure), c ->> 'dimension', ARRAY(SELECT jsonb_array_elements_text(c -> 'path')), c ->> 'item',
        (c ->> 'hidden')::boolean, CASE WHEN NOT (c ->> 'hidden')::boolean THEN 0 END
-  FROM credit.metric_source s, LATERAL credit._disclosure_cells(s, '2019-12-01', 10, 2, 85, NULL) d, jsonb_array_elements(d.cells) c
+  FROM credit.metric_source s, LATERAL credit._disclosure_cells(s, '{}', '2019-12-01', 10, 2, 85, NULL) d, jsonb_array_elements(d.cells) c
  WHERE s.metric = 'loan_balance' AND s.version = 1;
 SELECT count(*) FILTER (WHERE hidden) > 0 AS hidden, pg_temp.determined(max(release)) > 0 AS found
   FROM credit._disclosure_cell WHERE release = (SELECT max(release) FROM credit.disclosure);

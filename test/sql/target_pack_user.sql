@@ -78,5 +78,6 @@ SAVEPOINT s; SELECT credit.seasonal_path('yixing-2023', 'YX-04'); ROLLBACK TO s;
 SAVEPOINT s; SELECT credit.set_path('sixth-2024', 'SX-09', '{}', 'x'); ROLLBACK TO s;
 SAVEPOINT s; SELECT credit.set_path('sixth-2024', 'SX-02', '{"soon": 1}', 'x'); ROLLBACK TO s;
 SAVEPOINT s; SELECT credit.set_path('sixth-2024', 'SX-02', '{"2024-13-31": 1}', 'x'); ROLLBACK TO s;
+SAVEPOINT s; SELECT credit.set_path('sixth-2024', 'SX-02', '{"2024-12-31": 1e40}', 'x'); ROLLBACK TO s;
 \set VERBOSITY default
 ROLLBACK;
