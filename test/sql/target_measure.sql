@@ -116,7 +116,7 @@ SELECT pg_temp.check();
 SET LOCAL session_replication_role = replica;
 UPDATE credit.loan_balance SET balance = balance + 1 WHERE key = 'a';
 SET LOCAL session_replication_role = origin;
-SELECT source, version, level, region, measured_n, counted_n, measured, counted FROM credit.check_measures('loan_balance') ORDER BY 1, 2, 3;
+SELECT source, version, level, region, measured_n, counted_n, measured, counted FROM credit.check_measures('loan_balance') ORDER BY 1, 2, 3, 4;
 SELECT credit.rebuild_measures() > 0 AS rebuilt;
 SELECT pg_temp.check();
 
