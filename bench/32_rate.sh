@@ -19,8 +19,8 @@ for _ in $(seq "$rounds"); do
 	forget_ratings
 	shared="$shared $(seconds_of "CALL credit.rate_all('rate', 'rate.applicant', batch_size => 50000, workers => 1)")"
 	forget_ratings
-	constant="$constant $(seconds_of "INSERT INTO credit.rating (subject_id, model_id, score, grade, inputs, inputs_digest, reasons, rated_by)
-		SELECT subject_id, model_id, 400, grade, inputs, inputs_digest, reasons, rated_by FROM rate.kept")"
+	constant="$constant $(seconds_of "INSERT INTO credit.rating (subject_id, model_id, score, grade, inputs, inputs_digest, reasons, rated_by, model)
+		SELECT subject_id, model_id, 400, grade, inputs, inputs_digest, reasons, rated_by, model FROM rate.kept")"
 done
 compare "$rows subjects: rate_all / INSERT ... SELECT of a constant, s" "$all" "$constant" "<= 2"
 compare "$rows subjects, a worker beside: rate_all / INSERT ... SELECT, s" "$shared" "$constant" "<= 2"

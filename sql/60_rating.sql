@@ -31,6 +31,7 @@ CREATE TABLE credit.model (
     review_months integer CHECK (review_months BETWEEN 1 AND 120),
     conventions jsonb CHECK (jsonb_typeof(conventions) = 'object'),
     UNIQUE (name, version),
+    UNIQUE (model_id, name),
     CHECK (status = 'draft' OR (digest IS NOT NULL AND part_counts IS NOT NULL))
 );
 COMMENT ON TABLE credit.model IS 'scorecard, one row per version; a published version never changes (评分模型)';
@@ -150,7 +151,7 @@ COMMENT ON COLUMN credit.grade_rule.unknown IS 'what happens if the condition ca
 CREATE TABLE credit.rating (
     subject_id bigint NOT NULL REFERENCES credit.subject,
     rating_id bigint GENERATED ALWAYS AS IDENTITY,
-    model_id bigint NOT NULL REFERENCES credit.model,
+    model_id bigint NOT NULL,
     score float8 NOT NULL,
     grade text,
     inputs jsonb NOT NULL,
@@ -162,9 +163,14 @@ CREATE TABLE credit.rating (
     review_on date,
     score_grade text,
     grade_rule text,
-    PRIMARY KEY (subject_id, rating_id)
+    model text NOT NULL,
+    PRIMARY KEY (subject_id, rating_id),
+    FOREIGN KEY (model_id, model) REFERENCES credit.model (model_id, name)
 );
 CREATE UNIQUE INDEX rating_by_id ON credit.rating (rating_id);
+-- NULLS LAST, which the numbers do not need, is an order that the primary key read backwards does not have: the newest by a
+-- model is never looked for among those by all models.
+CREATE INDEX rating_newest_idx ON credit.rating (subject_id, model, rating_id DESC NULLS LAST, model_id);
 COMMENT ON TABLE credit.rating IS 'rating of a subject by one published model version, with what is needed to replay it (评级结果)';
 COMMENT ON COLUMN credit.rating.inputs IS 'each column that the model read: its type and the exact text of its value (输入)';
 COMMENT ON COLUMN credit.rating.inputs_digest IS 'SHA-256 of inputs in canonical JSON (RFC 8785)';
@@ -173,6 +179,7 @@ COMMENT ON COLUMN credit.rating.score_grade IS 'grade of the score alone (得分
 COMMENT ON COLUMN credit.rating.grade_rule IS 'override or cap that decided the grade, such as "cap 2"; NULL: none (等级规则)';
 COMMENT ON COLUMN credit.rating.valid_until IS 'last day on which it counts; NULL without a period in the model (有效期至)';
 COMMENT ON COLUMN credit.rating.review_on IS 'day of its next review (复审日期)';
+COMMENT ON COLUMN credit.rating.model IS 'name of the model, the same for all its versions, so that the newest rating by any of them is one look-up (模型名称)';
 COMMENT ON COLUMN credit.rating.reasons IS 'reason codes in PMML''s order with their summed differences (原因)';
 
 CREATE TABLE credit.model_policy (
@@ -282,6 +289,14 @@ BEGIN
 END
 $$;
 
+CREATE FUNCTION credit._rating_model() RETURNS trigger LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $$
+BEGIN
+    SELECT m.name INTO NEW.model FROM credit.model m WHERE m.model_id = NEW.model_id;
+    RETURN NEW;
+END
+$$;
+COMMENT ON FUNCTION credit._rating_model() IS 'trigger: names the model of a rating that comes without its name (填写模型名称)';
+
 CREATE FUNCTION credit._models_changed() RETURNS trigger
     AS 'MODULE_PATHNAME', 'pgcredit_models_changed' LANGUAGE C;
 
@@ -309,6 +324,7 @@ CREATE TRIGGER guard_truncate BEFORE TRUNCATE ON credit.model_field EXECUTE FUNC
 CREATE TRIGGER guard_truncate BEFORE TRUNCATE ON credit.outside_grade EXECUTE FUNCTION credit._model_truncate_guard();
 CREATE TRIGGER guard_truncate BEFORE TRUNCATE ON credit.grade_rule EXECUTE FUNCTION credit._model_truncate_guard();
 CREATE TRIGGER guard BEFORE UPDATE ON credit.rating FOR EACH ROW EXECUTE FUNCTION credit._rating_guard();
+CREATE TRIGGER model_name BEFORE INSERT ON credit.rating FOR EACH ROW WHEN (NEW.model IS NULL) EXECUTE FUNCTION credit._rating_model();
 CREATE TRIGGER changed AFTER INSERT OR UPDATE OR DELETE OR TRUNCATE ON credit.model
     EXECUTE FUNCTION credit._models_changed();
 
@@ -771,11 +787,11 @@ BEGIN
             USING ERRCODE = 'object_not_in_prerequisite_state';
     END IF;
     INSERT INTO credit.rating (subject_id, model_id, score, grade, inputs, inputs_digest, reasons, rated_by, valid_until, review_on,
-                               score_grade, grade_rule)
+                               score_grade, grade_rule, model)
     SELECT rate.subject_id, evaluated.model_id, evaluated.score, evaluated.grade, evaluated.inputs,
            evaluated.inputs_digest, evaluated.reasons, credit.calling_role()::text,
            (clock_timestamp() + make_interval(months => m.valid_months))::date - 1,
-           (clock_timestamp() + make_interval(months => m.review_months))::date, evaluated.score_grade, evaluated.rule
+           (clock_timestamp() + make_interval(months => m.review_months))::date, evaluated.score_grade, evaluated.rule, m.name
       FROM credit.model m WHERE m.model_id = evaluated.model_id
     RETURNING rating_id INTO id;
     RETURN id;
@@ -975,7 +991,7 @@ COMMENT ON FUNCTION credit.psi(float8[], float8[], text) IS
 -- ---------------------------------------------------------------------------
 
 REVOKE ALL ON FUNCTION
-    credit._model_guard(), credit._model_part_guard(), credit._model_truncate_guard(), credit._rating_guard(), credit._erase_ratings(),
+    credit._model_guard(), credit._model_part_guard(), credit._model_truncate_guard(), credit._rating_guard(), credit._rating_model(), credit._erase_ratings(),
     credit._models_changed(), credit._check_definition(jsonb, boolean),
     credit._definition(bigint), credit._expression_text(text), credit._expression_tree(text), credit._keep_rules(bigint, jsonb),
     credit.model_conventions(text), credit.grade_row(text, record), credit.create_model(jsonb), credit.publish_model(text, integer),

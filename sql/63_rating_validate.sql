@@ -60,6 +60,10 @@ CREATE FUNCTION credit._psi_bootstrap_transition(internal, text, boolean, bigint
     AS 'MODULE_PATHNAME', 'pgcredit_psi_bootstrap_transition' LANGUAGE C IMMUTABLE PARALLEL SAFE;
 CREATE FUNCTION credit._psi_bootstrap_transition(internal, text, boolean, bigint, jsonb) RETURNS internal
     AS 'MODULE_PATHNAME', 'pgcredit_psi_bootstrap_transition' LANGUAGE C IMMUTABLE PARALLEL SAFE;
+CREATE FUNCTION credit._psi_bootstrap_transition(internal, float8, boolean, bigint) RETURNS internal
+    AS 'MODULE_PATHNAME', 'pgcredit_psi_bootstrap_number' LANGUAGE C IMMUTABLE PARALLEL SAFE;
+CREATE FUNCTION credit._psi_bootstrap_transition(internal, float8, boolean, bigint, jsonb) RETURNS internal
+    AS 'MODULE_PATHNAME', 'pgcredit_psi_bootstrap_number' LANGUAGE C IMMUTABLE PARALLEL SAFE;
 CREATE FUNCTION credit._auc_bootstrap_final(internal) RETURNS credit.estimate
     AS 'MODULE_PATHNAME', 'pgcredit_auc_bootstrap_final' LANGUAGE C IMMUTABLE PARALLEL SAFE;
 CREATE FUNCTION credit._gini_bootstrap_final(internal) RETURNS credit.estimate
@@ -116,6 +120,18 @@ CREATE AGGREGATE credit.psi_bootstrap(bin text, actual boolean, seed bigint, opt
     PARALLEL = SAFE);
 COMMENT ON AGGREGATE credit.psi_bootstrap(text, boolean, bigint, jsonb) IS
     'psi with standard error and interval by resampling, with options (PSI 自助法区间)';
+CREATE AGGREGATE credit.psi_bootstrap(value float8, actual boolean, seed bigint) (
+    SFUNC = credit._psi_bootstrap_transition, STYPE = internal, FINALFUNC = credit._psi_bootstrap_final,
+    COMBINEFUNC = credit._psi_combine, SERIALFUNC = credit._psi_serialize, DESERIALFUNC = credit._psi_deserialize,
+    PARALLEL = SAFE);
+COMMENT ON AGGREGATE credit.psi_bootstrap(float8, boolean, bigint) IS
+    'the same of bins that are numbers, as width_bucket() gives them (PSI 自助法区间)';
+CREATE AGGREGATE credit.psi_bootstrap(value float8, actual boolean, seed bigint, options jsonb) (
+    SFUNC = credit._psi_bootstrap_transition, STYPE = internal, FINALFUNC = credit._psi_bootstrap_final,
+    COMBINEFUNC = credit._psi_combine, SERIALFUNC = credit._psi_serialize, DESERIALFUNC = credit._psi_deserialize,
+    PARALLEL = SAFE);
+COMMENT ON AGGREGATE credit.psi_bootstrap(float8, boolean, bigint, jsonb) IS
+    'the same of numbers, which the option breaks cuts into bins (PSI 自助法区间)';
 
 -- Groups of cases of nearly equal number by falling or rising value; equal values stay together.
 CREATE FUNCTION credit.gains(relation regclass, score name, bad name, groups integer DEFAULT 10)
@@ -177,11 +193,13 @@ REVOKE ALL ON FUNCTION credit._brier_final(internal), credit._auc_interval_final
     credit.calibration(regclass, name, name, integer), credit.hosmer_lemeshow(regclass, name, name, integer),
     credit._bootstrap_transition(internal, float8, boolean, bigint), credit._bootstrap_transition(internal, float8, boolean, bigint, jsonb),
     credit._psi_bootstrap_transition(internal, text, boolean, bigint), credit._psi_bootstrap_transition(internal, text, boolean, bigint, jsonb),
+    credit._psi_bootstrap_transition(internal, float8, boolean, bigint), credit._psi_bootstrap_transition(internal, float8, boolean, bigint, jsonb),
     credit._auc_bootstrap_final(internal), credit._gini_bootstrap_final(internal), credit._ks_bootstrap_final(internal), credit._psi_bootstrap_final(internal),
     credit.auc_bootstrap(float8, boolean, bigint), credit.auc_bootstrap(float8, boolean, bigint, jsonb),
     credit.gini_bootstrap(float8, boolean, bigint), credit.gini_bootstrap(float8, boolean, bigint, jsonb),
     credit.ks_bootstrap(float8, boolean, bigint), credit.ks_bootstrap(float8, boolean, bigint, jsonb),
     credit.psi_bootstrap(text, boolean, bigint), credit.psi_bootstrap(text, boolean, bigint, jsonb),
+    credit.psi_bootstrap(float8, boolean, bigint), credit.psi_bootstrap(float8, boolean, bigint, jsonb),
     credit.model_psi(text, regclass, name, name), credit.csi(text, boolean), credit.csi(text, boolean, text) FROM PUBLIC;
 GRANT EXECUTE ON FUNCTION credit._chi_square_tail(float8, integer), credit.brier(float8, boolean), credit.auc_interval(float8, boolean),
     credit.gains(regclass, name, name, integer), credit.calibration(regclass, name, name, integer),
@@ -190,4 +208,5 @@ GRANT EXECUTE ON FUNCTION credit._chi_square_tail(float8, integer), credit.brier
     credit.gini_bootstrap(float8, boolean, bigint), credit.gini_bootstrap(float8, boolean, bigint, jsonb),
     credit.ks_bootstrap(float8, boolean, bigint), credit.ks_bootstrap(float8, boolean, bigint, jsonb),
     credit.psi_bootstrap(text, boolean, bigint), credit.psi_bootstrap(text, boolean, bigint, jsonb),
+    credit.psi_bootstrap(float8, boolean, bigint), credit.psi_bootstrap(float8, boolean, bigint, jsonb),
     credit.model_psi(text, regclass, name, name), credit.csi(text, boolean), credit.csi(text, boolean, text) TO credit_operator, credit_analyst, credit_institution, credit_auditor;

@@ -6,8 +6,6 @@
 --
 -- Lock order: a row of credit.rating_batch or rows of credit.rating_mark (both SKIP LOCKED), then subjects by number.
 
-CREATE INDEX rating_model_idx ON credit.rating (subject_id, model_id, rating_id);
-
 CREATE TABLE credit.rating_run (
     run_id bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
     model_id bigint NOT NULL REFERENCES credit.model,
@@ -158,10 +156,10 @@ CREATE FUNCTION credit._rating_statement(given text, with_basis boolean) RETURNS
     INSERT INTO credit.rating_basis (subject_id, rating_id, as_of, without_disputed, computed_at)
     SELECT s.subject_id, s.rating_id, $6, $7, $8 FROM stored s$f$ ELSE '%s' END, format($f$
         INSERT INTO credit.rating AS t (subject_id, model_id, score, grade, inputs, inputs_digest, reasons, rated_by, valid_until, review_on,
-                                        score_grade, grade_rule)
+                                        score_grade, grade_rule, model)
         SELECT d.subject_id, d.model_id, d.score, d.grade, d.inputs, d.digest, d.reasons, d.rated_by,
                (clock_timestamp() + make_interval(months => m.valid_months))::date - 1,
-               (clock_timestamp() + make_interval(months => m.review_months))::date, d.score_grade, d.rule
+               (clock_timestamp() + make_interval(months => m.review_months))::date, d.score_grade, d.rule, m.name
           FROM (SELECT v.subject_id, (v.e).model_id, (v.e).score, (v.e).grade, (v.e).inputs, (v.e).inputs_digest AS digest,
                        (v.e).reasons, (v.e).score_grade, (v.e).rule, v.rated_by
                   FROM (SELECT g.subject_id, credit._evaluate($1, g."row") AS e, w.rated_by
@@ -169,8 +167,8 @@ CREATE FUNCTION credit._rating_statement(given text, with_basis boolean) RETURNS
                          WHERE g.subject_id BETWEEN $3 AND $4 OFFSET 0) v OFFSET 0) d
           JOIN credit.model m ON m.model_id = d.model_id
          WHERE NOT ($5 AND COALESCE((SELECT o.inputs_digest = d.digest FROM credit.rating o
-                                      WHERE o.subject_id = d.subject_id AND o.model_id = d.model_id
-                                      ORDER BY o.rating_id DESC LIMIT 1), false))$f$, given));
+                                      WHERE o.subject_id = d.subject_id AND o.model = m.name AND o.model_id = d.model_id
+                                      ORDER BY o.rating_id DESC NULLS LAST LIMIT 1), false))$f$, given));
 
 -- Rate a set; what fails is halved until the rows that cannot be rated are alone, and those are kept with the reason.
 -- Which subjects they are ("listed": a query over $1) is asked only then.
@@ -518,19 +516,18 @@ COMMENT ON VIEW credit.stat_progress_rating IS 'how far each run of credit.rate_
 -- what is rated ---------------------------------------------------------------
 
 CREATE FUNCTION credit.current_rating(subject_id bigint, model text)
-    RETURNS TABLE (rating_id bigint, version integer, score float8, grade text, reasons jsonb, rated_at timestamptz)
+    RETURNS TABLE (rating_id bigint, version integer, score float8, grade text, score_grade text, grade_rule text, reasons jsonb,
+                   rated_at timestamptz)
     LANGUAGE sql STABLE SECURITY DEFINER ROWS 1 SET search_path = pg_catalog, pg_temp
     BEGIN ATOMIC
-        SELECT n.rating_id, m.version, n.score, n.grade, n.reasons, n.rated_at
-          FROM credit.model m
-         CROSS JOIN LATERAL (SELECT r.* FROM credit.rating r
-                              WHERE r.subject_id = current_rating.subject_id AND r.model_id = m.model_id
-                              ORDER BY r.rating_id DESC LIMIT 1) n
-         WHERE m.name = current_rating.model
-         ORDER BY n.rating_id DESC LIMIT 1;
+        SELECT n.rating_id, m.version, n.score, n.grade, n.score_grade, n.grade_rule, n.reasons, n.rated_at
+          FROM (SELECT r.* FROM credit.rating r
+                 WHERE r.subject_id = current_rating.subject_id AND r.model = current_rating.model
+                 ORDER BY r.rating_id DESC NULLS LAST LIMIT 1) n
+          JOIN credit.model m ON m.model_id = n.model_id;
     END;
 COMMENT ON FUNCTION credit.current_rating(bigint, text) IS
-    'newest rating of a subject by any version of a model: one index look-up for each version (当前评级)';
+    'newest rating of a subject by any version of a model: one index look-up (当前评级)';
 
 CREATE FUNCTION credit.rating_lineage(subject_id bigint, rating_id bigint)
     RETURNS TABLE (indicator text, version integer, value text, as_of date, record_id bigint, category text, dated date,
@@ -709,17 +706,12 @@ BEGIN
     END IF;
     FOR told IN
         WITH changed AS (
-            SELECT n.subject_id, n.rating_id, n.grade, n.rated_at, p.grade AS previous, m.name, g.category_id, g.purposes
+            SELECT n.subject_id, n.rating_id, n.grade, n.rated_at, p.grade AS previous, n.model AS name, g.category_id, g.purposes
               FROM new_rows n
-              JOIN credit.model m ON m.model_id = n.model_id
-              JOIN credit.grade_notice_rule g ON g.model = m.name
-             CROSS JOIN LATERAL (SELECT o.grade FROM credit.model k
-                                  CROSS JOIN LATERAL (SELECT t.grade, t.rating_id FROM credit.rating t
-                                                       WHERE t.subject_id = n.subject_id AND t.model_id = k.model_id
-                                                         AND t.rating_id < n.rating_id
-                                                       ORDER BY t.rating_id DESC LIMIT 1) o
-                                  WHERE k.name = m.name
-                                  ORDER BY o.rating_id DESC LIMIT 1) p
+              JOIN credit.grade_notice_rule g ON g.model = n.model
+             CROSS JOIN LATERAL (SELECT t.grade FROM credit.rating t
+                                  WHERE t.subject_id = n.subject_id AND t.model = n.model AND t.rating_id < n.rating_id
+                                  ORDER BY t.rating_id DESC NULLS LAST LIMIT 1) p
              WHERE p.grade IS DISTINCT FROM n.grade AND n.rated_at >= now()
         ), noticed AS (
             INSERT INTO credit.grade_notice AS t (subject_id, institution_id, category_id, model, rating_id, grade, previous_grade, rated_on)

@@ -532,9 +532,9 @@ BEGIN
         SELECT CASE WHEN COALESCE(n.valid_until >= day, true) THEN n.grade END
           FROM credit.subject s
           LEFT JOIN LATERAL (
-               SELECT r.grade, r.valid_until FROM credit.rating r JOIN credit.model m ON m.model_id = r.model_id
-                WHERE r.subject_id = s.subject_id AND m.name = members.parameters ->> 'model' AND r.rated_at < credit._day_end(day)
-                ORDER BY r.rating_id DESC LIMIT 1) n ON true
+               SELECT r.grade, r.valid_until FROM credit.rating r
+                WHERE r.subject_id = s.subject_id AND r.model = members.parameters ->> 'model' AND r.rated_at < credit._day_end(day)
+                ORDER BY r.rating_id DESC NULLS LAST LIMIT 1) n ON true
          WHERE s.kind = 'household' AND s.region OPERATOR(credit.=) region AND s.registered_at < credit._day_end(day);
     ELSE
         RETURN QUERY

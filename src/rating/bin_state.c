@@ -102,6 +102,15 @@ find_bin(PgcreditBinState *state, const char *name, int len)
 }
 
 /*
+ * Count a row in the bin of this name; len -1 is the bin of missing values.
+ */
+void
+pgcredit_count_named_bin(PgcreditBinState *state, const char *name, int len, bool kind)
+{
+	find_bin(state, name, len)->counts[kind ? 1 : 0]++;
+}
+
+/*
  * Count a row (internal, bin text or integer, kind boolean, ...).  A NULL bin
  * is that of missing values; a row with kind NULL is left out.
  */
@@ -127,7 +136,7 @@ pgcredit_count_bin(FunctionCallInfo fcinfo, PgcreditBinState *state, bool number
 		name = VARDATA_ANY(bin);
 		len = VARSIZE_ANY_EXHDR(bin);
 	}
-	find_bin(state, name, len)->counts[PG_GETARG_BOOL(2) ? 1 : 0]++;
+	pgcredit_count_named_bin(state, name, len, PG_GETARG_BOOL(2));
 }
 
 /*

@@ -31,6 +31,7 @@ typedef struct PgcreditBinState
 
 extern PgcreditBinState *pgcredit_bin_state(FunctionCallInfo fcinfo);
 extern bool pgcredit_bin_options(PgcreditBinState *state, const char *options, int n);
+extern void pgcredit_count_named_bin(PgcreditBinState *state, const char *name, int len, bool kind);
 extern void pgcredit_count_bin(FunctionCallInfo fcinfo, PgcreditBinState *state, bool number);
 extern void pgcredit_bin_counts(const PgcreditBinState *state, double **no, double **yes);
 

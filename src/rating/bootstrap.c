@@ -12,11 +12,14 @@
 #include <math.h>
 
 #include "access/htup_details.h"
+#include "common/shortest_dec.h"
 #include "fmgr.h"
 #include "funcapi.h"
 #include "miscadmin.h"
 #include "utils/builtins.h"
+#include "utils/fmgrprotos.h"
 #include "utils/memutils.h"
+#include "utils/numeric.h"
 
 #include "core/core.h"
 #include "rating/bin_state.h"
@@ -24,13 +27,21 @@
 #include "rating/statistic.h"
 
 #define MAX_REPLICATES 100000
+#define MAX_BREAKS 9998			/* one bin more, and that of missing values */
 
 PG_FUNCTION_INFO_V1(pgcredit_bootstrap_transition);
 PG_FUNCTION_INFO_V1(pgcredit_psi_bootstrap_transition);
+PG_FUNCTION_INFO_V1(pgcredit_psi_bootstrap_number);
 PG_FUNCTION_INFO_V1(pgcredit_auc_bootstrap_final);
 PG_FUNCTION_INFO_V1(pgcredit_gini_bootstrap_final);
 PG_FUNCTION_INFO_V1(pgcredit_ks_bootstrap_final);
 PG_FUNCTION_INFO_V1(pgcredit_psi_bootstrap_final);
+
+/* What is resampled; each has options that the one before has not. */
+typedef enum Resampled
+{
+	OF_RANKS, OF_BINS, OF_NUMBERS
+} Resampled;
 
 typedef struct Resampling
 {
@@ -41,6 +52,18 @@ typedef struct Resampling
 	char	   *empty_bin;		/* of psi */
 } Resampling;
 
+/*
+ * Where numbers are cut, kept by a call site for the options of the last row.
+ */
+typedef struct Breaks
+{
+	char	   *options;
+	int			noptions;
+	bool		open_closed;
+	int			n;				/* -1: each number is a bin of its own */
+	double		at[FLEXIBLE_ARRAY_MEMBER];
+} Breaks;
+
 typedef bool (*RankStatistic) (const PgcreditRankRun *runs, size_t n, double *value);
 
 /*
@@ -48,10 +71,11 @@ typedef bool (*RankStatistic) (const PgcreditRankRun *runs, size_t n, double *va
  * a jsonb.  Raises 22023.
  */
 static Resampling
-parse_plan(const char *options, int noptions, bool psi)
+parse_plan(const char *options, int noptions, Resampled kind)
 {
 	static const char *const of_rank[] = {"replicates", "level", "method", NULL};
-	static const char *const of_psi[] = {"replicates", "level", "method", "empty_bin", NULL};
+	static const char *const of_bins[] = {"replicates", "level", "method", "empty_bin", NULL};
+	static const char *const of_numbers[] = {"replicates", "level", "method", "empty_bin", "breaks", "interval_closure", NULL};
 	Resampling		plan = {.replicates = 1000, .level = 0.95};
 	double		replicates;
 	double		count;
@@ -63,7 +87,7 @@ parse_plan(const char *options, int noptions, bool psi)
 		return plan;
 	json = palloc(noptions - sizeof(int64));	/* for its alignment */
 	memcpy(json, options + sizeof(int64), noptions - sizeof(int64));
-	pgcredit_option_names(json, psi ? of_psi : of_rank);
+	pgcredit_option_names(json, kind == OF_RANKS ? of_rank : kind == OF_BINS ? of_bins : of_numbers);
 	replicates = pgcredit_option_number(json, "replicates", plan.replicates, 10, MAX_REPLICATES);
 	plan.replicates = (int) replicates;
 	plan.level = pgcredit_option_number(json, "level", plan.level, 0.5, 0.9999);
@@ -75,7 +99,7 @@ parse_plan(const char *options, int noptions, bool psi)
 				 errmsg("invalid options of a bootstrap"),
 				 errhint("replicates is a whole number, method is percentile or basic.")));
 	plan.empty_bin = pgcredit_option_text(json, "empty_bin");
-	if (psi)
+	if (kind != OF_RANKS)
 		pgcredit_empty_bin(plan.empty_bin, &count);
 	return plan;
 }
@@ -123,7 +147,7 @@ pgcredit_bootstrap_transition(PG_FUNCTION_ARGS)
 	char	   *options = option_bytes(fcinfo, &n);
 
 	if (state->options == NULL)
-		parse_plan(options, n, false);
+		parse_plan(options, n, OF_RANKS);
 	if (!pgcredit_rank_options(state, options, n))
 		refuse_change();
 	pfree(options);
@@ -141,11 +165,154 @@ pgcredit_psi_bootstrap_transition(PG_FUNCTION_ARGS)
 	char	   *options = option_bytes(fcinfo, &n);
 
 	if (state->options == NULL)
-		parse_plan(options, n, true);
+		parse_plan(options, n, OF_BINS);
 	if (!pgcredit_bin_options(state, options, n))
 		refuse_change();
 	pgcredit_count_bin(fcinfo, state, false);
 	pfree(options);
+	PG_RETURN_POINTER(state);
+}
+
+static void
+refuse_breaks(void)
+{
+	ereport(ERROR,
+			(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
+			 errmsg("invalid breaks of a bootstrap"),
+			 errhint("breaks is an array of 1 to %d rising numbers, interval_closure is closedOpen or openClosed.", MAX_BREAKS)));
+}
+
+/*
+ * What the options say of breaks, palloc'd; raises 22023.
+ */
+static Breaks *
+parse_breaks(const char *options, int noptions)
+{
+	Jsonb	   *json;
+	JsonbValue *found;
+	JsonbValue	buffer;
+	JsonbValue *item;
+	Breaks	   *breaks = palloc0(offsetof(Breaks, at) + sizeof(double) * MAX_BREAKS);
+	char	   *closure;
+
+	breaks->n = -1;
+	if (noptions <= (int) sizeof(int64))
+		return breaks;
+	json = palloc(noptions - sizeof(int64));	/* for its alignment */
+	memcpy(json, options + sizeof(int64), noptions - sizeof(int64));
+	closure = pgcredit_option_text(json, "interval_closure");
+	breaks->open_closed = closure != NULL && strcmp(closure, "openClosed") == 0;
+	if (closure != NULL && !breaks->open_closed && strcmp(closure, "closedOpen") != 0)
+		refuse_breaks();
+	found = getKeyJsonValueFromContainer(&json->root, "breaks", strlen("breaks"), &buffer);
+	if (found == NULL || found->type == jbvNull)
+		return breaks;
+	if (found->type != jbvBinary || !JsonContainerIsArray(found->val.binary.data) ||
+		JsonContainerSize(found->val.binary.data) == 0 || JsonContainerSize(found->val.binary.data) > MAX_BREAKS)
+		refuse_breaks();
+	breaks->n = JsonContainerSize(found->val.binary.data);
+	for (int i = 0; i < breaks->n; i++)
+	{
+		item = getIthJsonbValueFromContainer(found->val.binary.data, i);
+		if (item->type != jbvNumeric)
+			refuse_breaks();
+		breaks->at[i] = DatumGetFloat8(DirectFunctionCall1(numeric_float8_no_overflow, NumericGetDatum(item->val.numeric)));
+		if (!isfinite(breaks->at[i]) || (i > 0 && !(breaks->at[i - 1] < breaks->at[i])))
+			refuse_breaks();
+		pfree(item);
+	}
+	pfree(json);
+	return breaks;
+}
+
+/*
+ * The breaks of these options, kept from row to row.
+ */
+static const Breaks *
+breaks_of(FunctionCallInfo fcinfo, const char *options, int noptions)
+{
+	Breaks	   *breaks = fcinfo->flinfo->fn_extra;
+	MemoryContext old;
+
+	if (breaks != NULL && breaks->noptions == noptions && memcmp(breaks->options, options, noptions) == 0)
+		return breaks;
+	if (breaks != NULL)
+	{
+		fcinfo->flinfo->fn_extra = NULL;
+		pfree(breaks->options);
+		pfree(breaks);
+	}
+	old = MemoryContextSwitchTo(fcinfo->flinfo->fn_mcxt);
+	breaks = parse_breaks(options, noptions);
+	breaks->options = palloc(noptions);
+	memcpy(breaks->options, options, noptions);
+	breaks->noptions = noptions;
+	MemoryContextSwitchTo(old);
+	fcinfo->flinfo->fn_extra = breaks;
+	return breaks;
+}
+
+/*
+ * How many breaks lie at or below the value (openClosed: below).
+ */
+static int
+bucket_of(const Breaks *breaks, double value)
+{
+	int			low = 0;
+	int			high = breaks->n;
+
+	while (low < high)
+	{
+		int			middle = (low + high) / 2;
+
+		if (breaks->open_closed ? breaks->at[middle] < value : breaks->at[middle] <= value)
+			low = middle + 1;
+		else
+			high = middle;
+	}
+	return low;
+}
+
+/*
+ * Transition (internal, value float8, actual boolean, seed bigint [, options
+ * jsonb]).  A bin has the name that its number has as text, so that what is
+ * drawn is what psi_bootstrap draws of the numbers of bins as text.
+ */
+Datum
+pgcredit_psi_bootstrap_number(PG_FUNCTION_ARGS)
+{
+	PgcreditBinState *state = pgcredit_bin_state(fcinfo);
+	const Breaks *breaks;
+	char		digits[16];
+	char	   *name;
+	int			n;
+	char	   *options = option_bytes(fcinfo, &n);
+
+	if (state->options == NULL)
+		parse_plan(options, n, OF_NUMBERS);
+	if (!pgcredit_bin_options(state, options, n))
+		refuse_change();
+	breaks = breaks_of(fcinfo, options, n);
+	pfree(options);
+	if (PG_ARGISNULL(2))
+		PG_RETURN_POINTER(state);
+	if (PG_ARGISNULL(1))
+		pgcredit_count_named_bin(state, NULL, -1, PG_GETARG_BOOL(2));
+	else if (isnan(PG_GETARG_FLOAT8(1)))
+		ereport(ERROR,
+				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
+				 errmsg("a value is NaN")));
+	else if (breaks->n >= 0)
+	{
+		pg_ltoa(bucket_of(breaks, PG_GETARG_FLOAT8(1)), digits);
+		pgcredit_count_named_bin(state, digits, strlen(digits), PG_GETARG_BOOL(2));
+	}
+	else
+	{
+		name = double_to_shortest_decimal(PG_GETARG_FLOAT8(1) + 0.0);	/* -0 is 0 */
+		pgcredit_count_named_bin(state, name, strlen(name), PG_GETARG_BOOL(2));
+		pfree(name);
+	}
 	PG_RETURN_POINTER(state);
 }
 
@@ -216,7 +383,7 @@ rank_bootstrap(FunctionCallInfo fcinfo, RankStatistic statistic)
 	pgcredit_rank_flush(state);
 	if (!statistic(state->runs, state->nruns, &value))
 		PG_RETURN_NULL();
-	plan = parse_plan(state->options, state->noptions, false);
+	plan = parse_plan(state->options, state->noptions, OF_RANKS);
 	replicates = palloc(sizeof(double) * plan.replicates);
 	drawn = MemoryContextAllocHuge(CurrentMemoryContext, state->nruns * sizeof(PgcreditRankRun));
 	for (int k = 0; k < 2; k++)
@@ -287,7 +454,7 @@ pgcredit_psi_bootstrap_final(PG_FUNCTION_ARGS)
 
 	if (state == NULL || state->nbins == 0)
 		PG_RETURN_NULL();
-	plan = parse_plan(state->options, state->noptions, true);
+	plan = parse_plan(state->options, state->noptions, OF_NUMBERS);
 	rule = pgcredit_empty_bin(plan.empty_bin, &count);
 	pgcredit_bin_counts(state, &counts[0], &counts[1]);
 	for (int k = 0; k < 2; k++)

@@ -231,6 +231,8 @@ INSERT INTO expected SELECT trim(l), '.X..XXX' FROM string_to_table($$
     credit.ks_bootstrap(double precision,boolean,bigint,jsonb)
     credit.psi_bootstrap(text,boolean,bigint)
     credit.psi_bootstrap(text,boolean,bigint,jsonb)
+    credit.psi_bootstrap(double precision,boolean,bigint)
+    credit.psi_bootstrap(double precision,boolean,bigint,jsonb)
     credit.brier(double precision,boolean)
     credit.calibration(regclass,name,name,integer)
     credit.csi(text,boolean)
@@ -255,6 +257,8 @@ INSERT INTO expected SELECT trim(l), '.......' FROM string_to_table($$
     credit._psi_bootstrap_final(internal)
     credit._psi_bootstrap_transition(internal,text,boolean,bigint)
     credit._psi_bootstrap_transition(internal,text,boolean,bigint,jsonb)
+    credit._psi_bootstrap_transition(internal,double precision,boolean,bigint)
+    credit._psi_bootstrap_transition(internal,double precision,boolean,bigint,jsonb)
     credit._woe_final(internal)
     credit._woe_transition(internal,integer,boolean)
     credit._woe_transition(internal,integer,boolean,jsonb)
@@ -617,6 +621,7 @@ INSERT INTO expected SELECT trim(l), '.......' FROM string_to_table($$
     credit._rank_serialize(internal)
     credit._rank_transition(internal,double precision,boolean)
     credit._rating_guard()
+    credit._rating_model()
     credit._published(credit._stat_cell[])
     credit._region_level(text[])
     credit._region_of_path(text[])
@@ -717,6 +722,7 @@ INSERT INTO expected SELECT 'table credit.' || t, '.......'
 INSERT INTO expected SELECT trim(l), '.X.....' FROM string_to_table($$
     credit.cancel_rating_run(bigint)
     credit.current_rating(bigint,text)
+    credit.set_rating_category(text,text)
     credit.indicators_of(bigint,date,boolean)
     credit.rate_all(text,regclass,date,integer,boolean,boolean,text[],integer,bigint)
     credit.rating_lineage(bigint,bigint)
@@ -738,6 +744,9 @@ INSERT INTO expected SELECT trim(l), '.X.....' FROM string_to_table($$
 $$, E'\n') l WHERE trim(l) <> '';
 -- Whom notices for the calling institution are about; what they say is behind the guard.
 INSERT INTO expected VALUES ('credit.grade_notices(text,bigint,integer)', '....X..'), ('credit._grade_notice_subjects(bigint,integer)', '....X..');
+-- Ratings for institutions: run as the caller, in whose way the guard is; the policy asks for the category as the caller too.
+INSERT INTO expected VALUES ('credit.read_rating(bigint,text,text)', '....X..'), ('credit.read_rating(bigint[],text,text)', '....X..'),
+    ('credit._shown_ratings(bigint[],text)', '....X..'), ('credit._rating_category(text)', '....X..'), ('credit._rating_category_code(text)', '....X..');
 INSERT INTO expected SELECT trim(l), '.......' FROM string_to_table($$
     credit._check_terms()
     credit._compute_indicators(bigint[],bigint[],date,boolean,timestamp with time zone)
@@ -939,7 +948,8 @@ INSERT INTO expected VALUES
     ('table credit.model_field',            '.r..rrr'),
     ('table credit.outside_grade',          '.r..rrr'),
     ('table credit.grade_rule',             '.r..rrr'),
-    ('table credit.rating',                 '.r.....'),
+    ('table credit.rating',                 '.r..c..'),
+    ('table credit.rating_category',        '.r..r.r'),
     ('table credit.fit',                    '.r...rr'),
     ('table credit.monitor_run',            '.r....r'),
     ('view credit.monitor_figure',          '.r....r'),
@@ -1027,6 +1037,7 @@ INSERT INTO expected VALUES
     ('type credit.region_code',             'XXXXXXX'),
     ('type credit.batch_summary',           'XXXXXXX'),
     ('type credit.opened_record',           'XXXXXXX'),
+    ('type credit.shown_rating',            'XXXXXXX'),
     ('type credit.estimate',                'XXXXXXX'),
     ('type credit.bin_evidence',            'XXXXXXX'),
     ('type credit._bin_counts_row',         'XXXXXXX'),
@@ -1049,7 +1060,8 @@ CREATE TEMP TABLE expected_column (object text PRIMARY KEY, columns text[] NOT N
 INSERT INTO expected_column VALUES
     ('table credit.institution', '{code,institution_id,kind,name_en,name_zh,region,status,uscc}'),
     ('table credit.subject',     '{changed_at,code,kind,name,region,registered_at,registered_on,subject_id,uscc}'),
-    ('table credit.refused_row', '{batch_id,reason,row_no,sqlstate}');
+    ('table credit.refused_row', '{batch_id,reason,row_no,sqlstate}'),
+    ('table credit.rating',      '{grade,grade_rule,model,model_id,rated_at,rating_id,reasons,review_on,score,score_grade,subject_id,valid_until}');
 
 -- ------------------------------------------------------------------ what there is
 
@@ -1183,13 +1195,15 @@ SELECT is_empty($$
 SELECT is((
     SELECT string_agg(format('%s, forced %s: %s for "%s", permissive %s, to %s, using %s, check %s', r.oid::regclass, r.relforcerowsecurity,
                              p.polname, p.polcmd, p.polpermissive, p.polroles::regrole[], pg_get_expr(p.polqual, p.polrelid),
-                             coalesce(pg_get_expr(p.polwithcheck, p.polrelid), 'none')), E'\n' ORDER BY r.relname DESC)
+                             coalesce(pg_get_expr(p.polwithcheck, p.polrelid), 'none')), E'\n' ORDER BY r.relname DESC, p.polname)
       FROM pg_class r JOIN member m ON m.classid = 'pg_class'::regclass AND m.objid = r.oid
       LEFT JOIN pg_policy p ON p.polrelid = r.oid
      WHERE r.relrowsecurity OR p.oid IS NOT NULL),
     E'credit.record, forced f: guarded for "r", permissive t, to {-}, using credit.guard(subject_id, category_id, dated), check none\n'
+    'credit.rating, forced f: guarded for "r", permissive t, to {credit_institution}, using credit.guard(subject_id, credit._rating_category(model), ((rated_at AT TIME ZONE ''Asia/Shanghai''::text))::date), check none\n'
+    'credit.rating, forced f: operated for "r", permissive t, to {credit_operator}, using true, check none\n'
     'credit.grade_notice, forced f: guarded for "r", permissive t, to {-}, using ((institution_id = credit.calling_institution()) AND credit.guard(subject_id, category_id, rated_on)), check none',
-    'records have one policy, and it asks the guard alone; a notice is its institution''s besides');
+    'records have one policy, and it asks the guard alone, as that of ratings for institutions does; a notice is its institution''s besides');
 
 SELECT is_empty($$
     SELECT r.oid::regclass FROM pg_class r JOIN member m ON m.classid = 'pg_class'::regclass AND m.objid = r.oid
@@ -1211,7 +1225,7 @@ SELECT is_empty($$
       FROM pg_class r JOIN member m ON m.classid = 'pg_class'::regclass AND m.objid = r.oid
       JOIN pg_attribute t ON t.attrelid = r.oid AND t.attname = 'subject_id', caller c
      WHERE has_column_privilege(c.role, r.oid, t.attnum, 'SELECT')
-       AND (c.role NOT IN ('credit_operator', 'credit_portal') AND (c.role, r.relname) NOT IN (('credit_institution', 'record'), ('credit_institution', 'grade_notice')))
+       AND (c.role NOT IN ('credit_operator', 'credit_portal') AND (c.role, r.relname) NOT IN (('credit_institution', 'record'), ('credit_institution', 'rating'), ('credit_institution', 'grade_notice')))
        AND NOT (c.role = 'credit_institution' AND r.relname IN (SELECT v.view_name FROM credit.category_view v)
                 AND pg_get_viewdef(r.oid) ~ 'WHERE .*credit\._guard_masked\(r\.subject_id, r\.category_id, r\.dated\)+;$') $$,
     'no row about a subject is an analyst''s, an auditor''s or a provider''s to read, and an institution''s behind the guard only');

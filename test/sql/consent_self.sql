@@ -31,7 +31,7 @@ SELECT s, c.category_id, i.institution_id, DATE '2026-03-01' + n, 'neutral', for
 SELECT credit.create_model('{"name": "self_regress", "initial_score": 1, "use_reason_codes": false, "characteristics": [
     {"name": "age", "data_type": "number", "attributes": [{"kind": "interval", "high": 40, "closure": "openOpen", "points": 5},
                                                           {"kind": "other", "points": 1}, {"kind": "missing", "points": 0}]}],
-    "grades": [{"grade": "A", "low": 0}]}') > 0 AS made;
+    "grades": [{"grade": "A", "low": 0}, {"grade": "B", "high": 0}], "caps": [{"when": "age > 20", "grade": "B", "title_zh": "满二十", "title_en": "over twenty"}]}') > 0 AS made;
 SELECT credit.publish_model('self_regress', 1) IS NOT NULL AS published;
 SELECT credit.rate('self_regress', s, r) > 0 AS rated FROM unnest(ARRAY[:s1, :s2]::bigint[]) s, (SELECT 30 AS age) r;
 RESET client_min_messages;
@@ -108,7 +108,7 @@ SELECT category, dated, provider, payload FROM credit.my_records();
 SELECT category, dated, payload FROM credit.my_records('{tax_payment}');
 SELECT self_try($$ SELECT credit.my_records('{}') $$);
 SELECT self_try($$ SELECT credit.my_records('{no_such}') $$);
-SELECT model, version, score, grade, reasons, inputs FROM credit.my_ratings();
+SELECT model, version, score, grade, score_grade, grade_rule, rule_zh, rule_en, reasons, inputs FROM credit.my_ratings();
 COMMIT;
 -- nothing is left after the transaction
 SET ROLE self_regress_app;

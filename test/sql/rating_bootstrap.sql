@@ -50,11 +50,27 @@ SELECT pg_temp.close(credit.psi_bootstrap(bin, actual, 42, '{"replicates": 200, 
 SELECT (credit.auc_bootstrap(score, bad, 1)).value = credit.auc(score, bad) AS auc, (credit.gini_bootstrap(score, bad, 1)).value = credit.gini(score, bad) AS gini, (credit.ks_bootstrap(score, bad, 1)).value = credit.ks(score, bad) AS ks,
        abs((credit.auc_bootstrap(score, bad, 1)).std_error / (credit.auc_interval(score, bad)).std_error - 1) < 0.1 AS near_delong FROM coarse;
 SELECT (credit.psi_bootstrap(bin, actual, 1)).value = credit.psi(bin, actual) AS psi FROM binned;
+-- numbers cut by breaks, and bins that are numbers, are the same bins as their numbers as text, to the bit; missing values are a bin
+CREATE TABLE valued AS SELECT i, CASE WHEN i % 11 > 0 THEN (i * 7919 % 1009)::float8 / 10 END AS v, i % 3 = 0 AS actual FROM generate_series(1, 1200) i;
+SELECT credit.psi_bootstrap(v, actual, 42, '{"breaks": [10, 25.5, 50, 80]}')::text = credit.psi_bootstrap(width_bucket(v, '{10,25.5,50,80}')::text, actual, 42)::text AS by_breaks,
+       credit.psi_bootstrap(width_bucket(v, '{10,25.5,50,80}'), actual, 42)::text = credit.psi_bootstrap(width_bucket(v, '{10,25.5,50,80}')::text, actual, 42)::text AS by_number,
+       (credit.psi_bootstrap(v, actual, 42, '{"breaks": [10, 25.5, 50, 80]}')).value = credit.psi(width_bucket(v, '{10,25.5,50,80}'), actual) AS as_psi,
+       (credit.psi_bootstrap(v::numeric, actual, 42, '{"breaks": [50]}')).value <> (credit.psi_bootstrap(v, actual, 42, '{"breaks": [51]}')).value AS breaks_matter FROM valued;
+-- a value on a break: above it, or below it where intervals are open below
+SELECT round((credit.psi_bootstrap(v, a, 1, '{"breaks": [0, 1], "empty_bin": 1}')).value::numeric, 6) AS closed_open, round(credit.psi(width_bucket(v, '{0,1}'), a, '1')::numeric, 6) AS by_width_bucket,
+       round((credit.psi_bootstrap(v, a, 1, '{"breaks": [0, 1], "empty_bin": 1, "interval_closure": "openClosed"}')).value::numeric, 6) AS open_closed, round(credit.psi(CASE WHEN v <= 0 THEN 0 WHEN v <= 1 THEN 1 ELSE 2 END, a, '1')::numeric, 6) AS by_case
+  FROM (VALUES (0::float8, true), (0, false), ('-Infinity', false), (1, true), (1, true), (2, false), ('Infinity', true)) x(v, a);
+SELECT (credit.psi_bootstrap(v, a, 1)).value = 0 AS minus_zero_is_zero FROM (VALUES (0::float8, true), ('-0', false)) x(v, a);
+SET LOCAL extra_float_digits = -15;
+SELECT (credit.psi_bootstrap(v, a, 1, '{"empty_bin": "infinity"}')).value AS near_is_not_equal FROM (VALUES (0.1::float8, true), (0.1::float8 * 3 - 0.2, false)) x(v, a);
+RESET extra_float_digits;
+SELECT o, (credit.psi_bootstrap(v, actual, 1, o)).value = p.value AS same_call_site FROM (VALUES ('{"breaks": [50]}'::jsonb), ('{"breaks": [20]}'), ('{"breaks": [20, 50]}')) k(o), valued,
+    LATERAL (SELECT (credit.psi_bootstrap(t.v, t.actual, 1, k.o)).value FROM valued t) p GROUP BY o, p.value ORDER BY o;
 -- the seed says all: not the order of rows, not the plan; another seed draws otherwise
-CREATE TEMP TABLE serial AS SELECT credit.auc_bootstrap(score, bad, 5) AS auc, credit.ks_bootstrap(score, bad, 5) AS ks, (SELECT credit.psi_bootstrap(bin, actual, 5) FROM binned) AS psi FROM coarse;
+CREATE TEMP TABLE serial AS SELECT (SELECT credit.psi_bootstrap(v, actual, 5, '{"breaks": [20, 50]}') FROM valued) AS numbers, credit.auc_bootstrap(score, bad, 5) AS auc, credit.ks_bootstrap(score, bad, 5) AS ks, (SELECT credit.psi_bootstrap(bin, actual, 5) FROM binned) AS psi FROM coarse;
 SELECT credit.auc_bootstrap(score, bad, 5)::text = (SELECT auc::text FROM serial) AS order_of_rows, credit.auc_bootstrap(score, bad, 6)::text = (SELECT auc::text FROM serial) AS other_seed FROM (SELECT * FROM coarse ORDER BY i * 7919 % 3001) r;
 SELECT credit.auc_bootstrap(score, bad, 5)::text = (SELECT credit.auc_bootstrap(score, bad, 5)::text FROM fine) AS order_of_rows_fine FROM (SELECT * FROM fine ORDER BY i DESC) r;
-ANALYZE coarse, fine, binned;
+ANALYZE coarse, fine, binned, valued;
 SET LOCAL parallel_setup_cost = 0;
 SET LOCAL parallel_tuple_cost = 0;
 SET LOCAL min_parallel_table_scan_size = 0;
@@ -62,7 +78,8 @@ SET LOCAL max_parallel_workers_per_gather = 3;
 SET LOCAL parallel_leader_participation = off;
 SELECT pg_temp.is_parallel('SELECT credit.auc_bootstrap(score, bad, 5) FROM coarse') AS rank, pg_temp.is_parallel('SELECT credit.psi_bootstrap(bin, actual, 5) FROM binned') AS psi;
 SELECT (SELECT credit.auc_bootstrap(score, bad, 5) FROM coarse)::text = auc::text AND (SELECT credit.ks_bootstrap(score, bad, 5) FROM coarse)::text = ks::text
-       AND (SELECT credit.psi_bootstrap(bin, actual, 5) FROM binned)::text = psi::text AS plan FROM serial;
+       AND (SELECT credit.psi_bootstrap(bin, actual, 5) FROM binned)::text = psi::text
+       AND (SELECT credit.psi_bootstrap(v, actual, 5, '{"breaks": [20, 50]}') FROM valued)::text = numbers::text AS plan FROM serial;
 
 -- information value and weights of evidence in parallel: German credit, counts as published with the R package scorecard
 CREATE TABLE german AS SELECT a AS amount, b AS bad FROM (VALUES (1000, 185, false), (1500, 87, false), (2000, 287, false), (5000, 120, false), (10000, 21, false),
@@ -97,7 +114,13 @@ SELECT n, pg_temp.fails(q) FROM (VALUES
     (13, 'SELECT credit.auc_bootstrap(score, bad, 1, ''{"replicates": 1e9}'') FROM fine'), (14, 'SELECT credit.auc_bootstrap(score, bad, 1, ''{"replicates": 10.5}'') FROM fine'), (15, 'SELECT credit.auc_bootstrap(score, bad, 1, ''{"level": 1}'') FROM fine'),
     (16, 'SELECT credit.auc_bootstrap(score, bad, 1, ''{"method": "bca"}'') FROM fine'), (17, 'SELECT credit.auc_bootstrap(score, bad, 1, ''{"empty_bin": 1}'') FROM fine'), (18, 'SELECT credit.auc_bootstrap(''NaN'', bad, 1) FROM fine'),
     (19, 'SELECT credit.psi_bootstrap(bin, actual, 1, ''{"empty_bin": "ignore"}'') FROM binned'), (20, 'SELECT credit.psi_bootstrap(i::text, i > 1, 1) FROM generate_series(1, 2) i'),
-    (21, 'SELECT credit.psi_bootstrap(bin, actual, 1, ''{"empty_bin": {}}'') FROM binned')) v(n, q) ORDER BY n;
+    (21, 'SELECT credit.psi_bootstrap(bin, actual, 1, ''{"empty_bin": {}}'') FROM binned'), (22, 'SELECT credit.psi_bootstrap(bin, actual, 1, ''{"breaks": [1]}'') FROM binned'),
+    (23, 'SELECT credit.psi_bootstrap(i, true, 1, ''{"breaks": []}'') FROM fine'), (24, 'SELECT credit.psi_bootstrap(i, true, 1, ''{"breaks": [1, 1]}'') FROM fine'), (25, 'SELECT credit.psi_bootstrap(i, true, 1, ''{"breaks": ["1"]}'') FROM fine'),
+    (26, 'SELECT credit.psi_bootstrap(i, true, 1, ''{"breaks": {"a": 1}}'') FROM fine'), (27, 'SELECT credit.psi_bootstrap(i, true, 1, ''{"breaks": 5}'') FROM fine'), (28, 'SELECT credit.psi_bootstrap(i, true, 1, ''{"breaks": [1], "interval_closure": "closed"}'') FROM fine'),
+    (29, 'SELECT credit.psi_bootstrap(''NaN''::float8, true, 1, ''{"breaks": [1]}'')'), (30, 'SELECT credit.psi_bootstrap(i, i > 1, 1, jsonb_build_object(''breaks'', jsonb_build_array(i))) FROM generate_series(1, 3) i'),
+    (31, 'SELECT credit.psi_bootstrap(i, true, 1, jsonb_build_object(''breaks'', (SELECT jsonb_agg(g) FROM generate_series(1, 9999) g))) FROM generate_series(1, 3) i'),
+    (32, 'SELECT credit.psi_bootstrap(i, i % 2 = 0, 1) FROM generate_series(1, 10001) i'), (33, 'SELECT credit.psi_bootstrap(i, true, 1, ''{"breaks": [1e400]}'') FROM fine'),
+    (34, 'SELECT credit.psi_bootstrap(i, i % 2 = 0, 1, jsonb_build_object(''replicates'', 10, ''empty_bin'', 1, ''breaks'', (SELECT jsonb_agg(g) FROM generate_series(1, 9998) g))) IS NOT NULL FROM generate_series(0, 9999) i')) v(n, q) ORDER BY n;
 -- 1,000 replicates over scores that are all distinct, and over so many rows that each class is drawn by binomial counts
 SELECT e.value, e.low < e.value AND e.value < e.high AND e.high - e.low < 0.1 AS plausible FROM (SELECT (credit.auc_bootstrap(i * 7919::bigint % 20011, i % 2 = 0, 3)).* FROM generate_series(1, 20000) i OFFSET 0) e;
 SELECT abs(e.std_error / d.std_error - 1) < 0.1 AS near_delong FROM (SELECT credit.auc_bootstrap(i % 50, i * 7 % 11 < 3, 3) AS b, credit.auc_interval(i % 50, i * 7 % 11 < 3) AS i FROM generate_series(1, 100000) i) x, LATERAL (SELECT (x.b).*) e, LATERAL (SELECT (x.i).*) d;

@@ -34,6 +34,7 @@ SELECT credit.adopt_rating_pack('own', '{"members": "R-05.household", "good_grad
 SELECT credit.rate('hh', subject_id, row) FROM credit.subject, (SELECT 1 AS x) row WHERE code = 'h';
 SELECT credit.rate_group('own', '990501101201');
 SELECT credit.set_approval('hh', '{recognised}');
+SELECT credit.set_rating_category('hh', 'household_income');
 INSERT INTO credit.record (subject_id, category_id, provider_id, dated, polarity, source_key, payload, batch_id)
 SELECT s.subject_id, c.category_id, 1, '2024-01-01', 'neutral', 'd', p.payload::jsonb, 0
   FROM credit.subject s JOIN (VALUES ('h', 'household_assets_debts', '{"assets": 5, "debts": 1}'), ('h', 'household_income', '{"year": 2023, "income": 9}'),
@@ -47,7 +48,7 @@ RESET SESSION AUTHORIZATION;
 SELECT credit.rate_household(subject_id) FROM credit.subject WHERE code = 'h';
 SELECT credit.rate_index(subject_id) FROM credit.subject WHERE code = 'e';
 });
-my @tables = qw(rating_pack rating_adoption group_grade village_session village_result household_limit index_value approval_rule);
+my @tables = qw(rating_pack rating_adoption group_grade village_session village_result household_limit index_value approval_rule rating rating_category);
 my $rows = join(' UNION ALL ', map { "SELECT '$_', count(*), md5(string_agg(x::text, '/' ORDER BY x::text)) FROM credit.$_ x" } @tables);
 
 $node->safe_psql('postgres', 'CREATE DATABASE restored TEMPLATE template0');
@@ -57,6 +58,7 @@ my $kept = $node->safe_psql('postgres', $rows);
 is($node->safe_psql('restored', $rows), $kept, 'each row is what it was');
 unlike($kept, qr/\|0\|/, 'and no table was empty');
 is($node->safe_psql('restored', q{SELECT grade, good_share FROM credit.group_grade g WHERE g.grade_id = (SELECT credit.rate_group('own', '990501101201') - 1)}), 'yes|1.00000000000000000000', 'numbers go on');
+is($node->safe_psql('restored', q{SELECT c.grade, c.score_grade FROM credit.subject s, credit.current_rating(s.subject_id, 'hh') c WHERE s.code = 'h'}), 'recognised|recognised', 'the current rating');
 is($node->safe_psql('restored', q{SELECT amount FROM credit.household_limit}), '2', 'the limit: half of the net assets');
 my ($result, $out, $error) = $node->psql('restored', '\set VERBOSITY verbose' . "\n" . 'UPDATE credit.village_session SET held_on = held_on - 1');
 like($error, qr/PC434/, 'what was confirmed there cannot be changed here');
