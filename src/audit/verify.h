@@ -71,6 +71,7 @@ typedef struct EntryScan
 	IndexScanDesc scan;
 	TupleTableSlot *slot;
 	HeapTuple	tuple;			/* NULL at the end */
+	int64		seq;			/* its number, PG_INT64_MAX at the end */
 
 	bool		may_copy;
 	BufferAccessStrategy strategy;

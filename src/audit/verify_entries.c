@@ -139,14 +139,20 @@ pgcredit_entries_next(EntryScan *entries)
 			entries->tuple = copied_row(entries, tid);
 		if (entries->tuple)
 		{
+			entries->seq = DatumGetInt64(pgcredit_column(entries->rel, entries->tuple, ENTRY_SEQ));
 			entries->shown++;
-			entries->sum += DatumGetInt64(pgcredit_column(entries->rel, entries->tuple, ENTRY_SEQ));
+			entries->sum += entries->seq;
 		}
 		else if (index_fetch_heap(entries->scan, entries->slot))
+		{
 			entries->tuple = ExecFetchSlotHeapTuple(entries->slot, false, NULL);
+			entries->seq = DatumGetInt64(pgcredit_column(entries->rel, entries->tuple, ENTRY_SEQ));
+		}
 	}
-	if (entries->tuple == NULL)
-		leave_page(entries);
+	if (entries->tuple)
+		return;
+	entries->seq = PG_INT64_MAX;
+	leave_page(entries);
 }
 
 static bool
