@@ -28,43 +28,76 @@ SELECT r.run_id, f.place, x.*
        jsonb_to_record(f.figure) AS x(measure text, item text, base float8, current float8, value float8, low float8, high float8, light text);
 COMMENT ON VIEW credit.monitor_figure IS 'figures of kept monitoring runs (模型监控指标)';
 
+-- The versions whose ratings stand for the model in the period, or in the base.
+CREATE FUNCTION credit._monitor_versions(model_id bigint, options jsonb, base boolean) RETURNS bigint[]
+    LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp
+    RETURN (SELECT array_agg(v.model_id ORDER BY v.model_id)
+              FROM credit.model m JOIN credit.model v ON v.name = m.name
+             WHERE m.model_id = _monitor_versions.model_id
+               AND CASE WHEN base AND options ->> 'base_version' IS NOT NULL THEN v.version = (options ->> 'base_version')::integer
+                        ELSE options ->> 'versions' = 'all' OR v.model_id = m.model_id END);
+
 -- The newest rating of each subject in [since, until), Asia/Shanghai days. "given" is the grade that the score gives.
-CREATE FUNCTION credit._monitor_ratings(model_id bigint, since date, until date)
-    RETURNS TABLE (rating_id bigint, subject_id bigint, rated_on date, score float8, grade text, given text)
-    LANGUAGE plpgsql STABLE SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
-DECLARE
-    named text;
+CREATE FUNCTION credit._monitor_ratings(versions bigint[], since date, until date)
+    RETURNS TABLE (rating_id bigint, subject_id bigint, model_id bigint, version integer, rated_on date, score float8, grade text, given text)
+    LANGUAGE sql STABLE SECURITY DEFINER SET search_path = pg_catalog, pg_temp
+BEGIN ATOMIC
+    SELECT n.rating_id, n.subject_id, n.model_id, m.version, (n.rated_at AT TIME ZONE 'Asia/Shanghai')::date, n.score, n.grade,
+           CASE WHEN m.graded THEN credit.grade(m.named, n.score) END
+      FROM (SELECT DISTINCT ON (r.subject_id) r.rating_id, r.subject_id, r.model_id, r.rated_at, r.score, r.grade
+              FROM credit.rating r
+             WHERE r.model_id = ANY (versions) AND r.rated_at >= since::timestamp AT TIME ZONE 'Asia/Shanghai'
+               AND r.rated_at < until::timestamp AT TIME ZONE 'Asia/Shanghai'
+             ORDER BY r.subject_id, r.rating_id DESC) n
+      JOIN (SELECT v.model_id, v.version, v.name || '@' || v.version::text AS named,
+                   EXISTS (SELECT FROM credit.grade_band b WHERE b.model_id = v.model_id) AS graded
+              FROM credit.model v) m ON m.model_id = n.model_id;
+END;
+
+-- What a version's attributes say of inputs that another version kept. Of what that one did not read nothing is said; it counts as
+-- missing where the row is read, and where the version cannot read it so, nothing is said of the row.
+CREATE FUNCTION credit._monitor_reread(model_id bigint, named text, absent jsonb, inputs jsonb)
+    RETURNS TABLE (ordinal integer, characteristic text, attribute text)
+    LANGUAGE plpgsql STABLE SET search_path = pg_catalog, pg_temp AS $$
+#variable_conflict use_column
 BEGIN
-    SELECT m.name || '@' || m.version::text INTO named
-      FROM credit.model m
-     WHERE m.model_id = _monitor_ratings.model_id AND EXISTS (SELECT FROM credit.grade_band b WHERE b.model_id = m.model_id);
     RETURN QUERY
-    SELECT DISTINCT ON (r.subject_id) r.rating_id, r.subject_id, (r.rated_at AT TIME ZONE 'Asia/Shanghai')::date, r.score, r.grade,
-           credit.grade(named, r.score)
-      FROM credit.rating r
-     WHERE r.model_id = _monitor_ratings.model_id AND r.rated_at >= since::timestamp AT TIME ZONE 'Asia/Shanghai'
-       AND r.rated_at < until::timestamp AT TIME ZONE 'Asia/Shanghai'
-     ORDER BY r.subject_id, r.rating_id DESC;
+    SELECT e.ordinal, e.characteristic, e.attribute
+      FROM credit._explain_inputs(named, absent || inputs) e
+      JOIN credit.characteristic c ON c.model_id = _monitor_reread.model_id AND c.ordinal = e.ordinal
+     WHERE inputs ? c.field;
+EXCEPTION WHEN data_exception OR datatype_mismatch OR SQLSTATE 'PC403' OR SQLSTATE 'PC408' OR SQLSTATE 'PC409' THEN
+    RETURN;
 END
 $$;
 
--- How often each attribute was met in two periods, from the inputs that ratings keep.
-CREATE FUNCTION credit._monitor_attributes(model_id bigint, period_from date, period_to date, base_from date, base_to date)
+-- How often each attribute of the version was met in two periods, from the inputs that ratings keep.
+CREATE FUNCTION credit._monitor_attributes(model_id bigint, options jsonb, period_from date, period_to date, base_from date, base_to date)
     RETURNS TABLE (characteristic text, base float8[], current float8[])
     LANGUAGE plpgsql STABLE SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
+#variable_conflict use_column
 DECLARE
     named text;
+    absent CONSTANT jsonb := (
+        SELECT jsonb_object_agg(f.field, jsonb_build_object('type', CASE f.data_type WHEN 'number' THEN 'numeric' WHEN 'boolean' THEN 'bool' ELSE f.data_type END, 'value', NULL))
+          FROM (SELECT c.field, c.data_type FROM credit.characteristic c WHERE c.model_id = _monitor_attributes.model_id
+                UNION SELECT f.name, f.data_type FROM credit.model_field f WHERE f.model_id = _monitor_attributes.model_id) f);
 BEGIN
     SELECT m.name || '@' || m.version::text INTO named FROM credit.model m WHERE m.model_id = _monitor_attributes.model_id;
     RETURN QUERY
     SELECT c.characteristic, array_agg(c.base::float8 ORDER BY c.attribute), array_agg(c.current::float8 ORDER BY c.attribute)
       FROM (SELECT e.ordinal, e.characteristic, e.attribute, count(*) FILTER (WHERE NOT p.current) AS base, count(*) FILTER (WHERE p.current) AS current
-              FROM (SELECT m.rating_id, m.subject_id, true AS current FROM credit._monitor_ratings(model_id, period_from, period_to) m
+              FROM (SELECT m.rating_id, m.subject_id, m.model_id, true AS current
+                      FROM credit._monitor_ratings(credit._monitor_versions(_monitor_attributes.model_id, options, false), period_from, period_to) m
                     UNION ALL
-                    SELECT m.rating_id, m.subject_id, false FROM credit._monitor_ratings(model_id, base_from, base_to) m) p
-              JOIN credit.rating r ON r.subject_id = p.subject_id AND r.rating_id = p.rating_id,
-                   credit._explain_inputs(named, r.inputs) e
-             WHERE e.ordinal > 0
+                    SELECT m.rating_id, m.subject_id, m.model_id, false
+                      FROM credit._monitor_ratings(credit._monitor_versions(_monitor_attributes.model_id, options, true), base_from, base_to) m) p
+              JOIN credit.rating r ON r.subject_id = p.subject_id AND r.rating_id = p.rating_id
+             CROSS JOIN LATERAL (SELECT x.ordinal, x.characteristic, x.attribute FROM credit._explain_inputs(named, r.inputs) x
+                                  WHERE p.model_id = _monitor_attributes.model_id AND x.ordinal > 0
+                                 UNION ALL
+                                 SELECT x.ordinal, x.characteristic, x.attribute FROM credit._monitor_reread(_monitor_attributes.model_id, named, absent, r.inputs) x
+                                  WHERE p.model_id <> _monitor_attributes.model_id) e
              GROUP BY e.ordinal, e.characteristic, e.attribute) c
      GROUP BY c.ordinal, c.characteristic ORDER BY c.ordinal;
 END
@@ -98,7 +131,7 @@ DECLARE
     name text;
     pair jsonb;
 BEGIN
-    PERFORM credit._fit_options(options, '{score_bins,empty_bin,window_months,observed_until,unobserved,min_cases,seed,replicates,approved,scale,thresholds}');
+    PERFORM credit._fit_options(options, '{score_bins,empty_bin,window_months,observed_until,unobserved,min_cases,seed,replicates,approved,scale,thresholds,versions,base_version}');
     SELECT m.model_id INTO id FROM credit.model m
      WHERE m.name = part[1] AND CASE WHEN part[2] IS NULL THEN m.status = 'published' ELSE m.version = part[2]::integer END
      ORDER BY m.version DESC LIMIT 1;
@@ -118,10 +151,14 @@ BEGIN
        OR coalesce((options ->> 'min_cases')::integer, 30) < 2 OR coalesce(options ->> 'unobserved', 'drop') NOT IN ('drop', 'good')
        OR jsonb_typeof(coalesce(options -> 'approved', '[]')) <> 'array' OR jsonb_typeof(coalesce(options -> 'thresholds', '{}')) <> 'object'
        OR jsonb_typeof(coalesce(options -> 'scale', '{}')) <> 'object'
+       OR coalesce(options ->> 'versions', 'own') NOT IN ('own', 'all')
        OR NOT (coalesce((options #>> '{scale,pdo}')::float8, 1) > 0 AND coalesce((options #>> '{scale,odds}')::float8, 1) > 0) THEN
         RAISE EXCEPTION 'invalid option' USING ERRCODE = 'invalid_parameter_value',
             HINT = 'score_bins 2 to 100; window_months 1 to 120; min_cases at least 2; unobserved drop or good; approved an array of grades; '
-                || 'scale and thresholds objects; odds and pdo positive.';
+                || 'scale and thresholds objects; odds and pdo positive; versions own or all.';
+    END IF;
+    IF options ->> 'base_version' IS NOT NULL AND credit._monitor_versions(id, options, true) IS NULL THEN
+        RAISE EXCEPTION 'model "%" has no version %', part[1], options ->> 'base_version' USING ERRCODE = 'undefined_object', HINT = 'See table credit.model.';
     END IF;
     FOR name, pair IN SELECT * FROM jsonb_each(coalesce(options -> 'thresholds', '{}')) LOOP
         IF name NOT IN ('psi', 'csi', 'auc', 'gini', 'ks', 'brier', 'override', 'calibration') OR jsonb_typeof(pair) <> 'array' OR jsonb_array_length(pair) <> 2
@@ -135,7 +172,7 @@ END
 $$;
 
 -- A rating with what became of its subject.
-CREATE TYPE credit._monitor_case AS (subject_id bigint, current boolean, score float8, grade text, given text, bad boolean, probability float8);
+CREATE TYPE credit._monitor_case AS (subject_id bigint, current boolean, score float8, grade text, given text, bad boolean, probability float8, version integer);
 
 -- Ratings of both periods. One is mature when its window was over on the day through which outcomes are known; only then it
 -- has an outcome, also where a bad one came early: bad cases show sooner than good ones, and would be too many.
@@ -144,33 +181,41 @@ CREATE FUNCTION credit._monitor_cases(model_id bigint, period_from date, period_
     LANGUAGE plpgsql STABLE SET search_path = pg_catalog, pg_temp AS $$
 DECLARE
     cases credit._monitor_case[];
-    scale jsonb := options -> 'scale';
 BEGIN
-    IF scale IS NULL THEN
-        SELECT f.options INTO scale FROM credit.fit f WHERE f.model_id = _monitor_cases.model_id;
-    END IF;
+    -- a score means what its own version's scale says
     EXECUTE format($f$
         SELECT array_agg(ROW(c.subject_id, c.current, c.score, c.grade, c.given, c.bad,
-                             CASE WHEN $9 IS NOT NULL THEN 1 / (1 + $10 * 2::float8 ^ greatest(least((c.score - $9) / $11, 1000), -1000)) END)::credit._monitor_case)
-          FROM (SELECT r.subject_id, r.current, r.score, r.grade, r.given,
+                             CASE WHEN s.scale IS NOT NULL
+                                  THEN 1 / (1 + coalesce((s.scale ->> 'odds')::float8, 50)
+                                              * 2::float8 ^ greatest(least((c.score - coalesce((s.scale ->> 'score')::float8, 600)) / coalesce((s.scale ->> 'pdo')::float8, 20), 1000), -1000)) END,
+                             c.version)::credit._monitor_case)
+          FROM (SELECT r.subject_id, r.current, r.score, r.grade, r.given, r.model_id, r.version,
                        %s AS bad
                   FROM (SELECT true AS current, m.* FROM credit._monitor_ratings($1, $2, $3) m
                         UNION ALL
-                        SELECT false, m.* FROM credit._monitor_ratings($1, $4, $5) m) r
+                        SELECT false, m.* FROM credit._monitor_ratings($9, $4, $5) m) r
                   %s
-                 GROUP BY r.subject_id, r.current, r.rated_on, r.score, r.grade, r.given) c$f$,
+                 GROUP BY r.subject_id, r.current, r.rated_on, r.score, r.grade, r.given, r.model_id, r.version) c
+          LEFT JOIN (SELECT v.model_id, coalesce($10 -> 'scale', f.options) AS scale
+                       FROM credit.model v LEFT JOIN LATERAL (SELECT t.options FROM credit.fit t WHERE t.model_id = v.model_id ORDER BY t.fit_id DESC LIMIT 1) f ON true) s ON s.model_id = c.model_id$f$,
         CASE WHEN outcomes IS NULL THEN 'NULL::boolean'
              ELSE 'CASE WHEN r.rated_on + $6 <= $7 THEN coalesce(bool_or(o.bad), CASE WHEN $8 THEN false END) END' END,
         CASE WHEN outcomes IS NOT NULL THEN format('LEFT JOIN %s o ON o.subject_id = r.subject_id AND o.observed_on >= r.rated_on
                                                       AND o.observed_on < r.rated_on + $6', outcomes) END)
        INTO cases
-      USING model_id, period_from, period_to, base_from, base_to, make_interval(months => coalesce((options ->> 'window_months')::integer, 12)),
+      USING credit._monitor_versions(model_id, options, false), period_from, period_to, base_from, base_to,
+            make_interval(months => coalesce((options ->> 'window_months')::integer, 12)),
             coalesce((options ->> 'observed_until')::date, (now() AT TIME ZONE 'Asia/Shanghai')::date), coalesce(options ->> 'unobserved', 'drop') = 'good',
-            CASE WHEN scale IS NOT NULL THEN coalesce((scale ->> 'score')::float8, 600) END, coalesce((scale ->> 'odds')::float8, 50),
-            coalesce((scale ->> 'pdo')::float8, 20);
+            credit._monitor_versions(model_id, options, true), options;
     RETURN cases;
 END
 $$;
+
+-- The rule for an empty bin: the option, else what the model says. A model that says nothing refuses elsewhere, which would make
+-- a report of a rare grade impossible.
+CREATE FUNCTION credit._monitor_empty_bin(model_id bigint, options jsonb) RETURNS text
+    LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp
+    RETURN coalesce(options ->> 'empty_bin', (SELECT m.conventions ->> 'psi_empty_bin' FROM credit.model m WHERE m.model_id = _monitor_empty_bin.model_id), '0.5');
 
 -- Who is in the periods: numbers, stability of score and characteristics, grades, moves between them, overrides.
 CREATE FUNCTION credit._monitor_population(model_id bigint, cases credit._monitor_case[], options jsonb)
@@ -179,7 +224,7 @@ CREATE FUNCTION credit._monitor_population(model_id bigint, cases credit._monito
 #variable_conflict use_column
 DECLARE
     thresholds CONSTANT jsonb := coalesce(options -> 'thresholds', '{}');
-    empty_bin CONSTANT text := coalesce(options ->> 'empty_bin', '0.5');
+    empty_bin CONSTANT text := credit._monitor_empty_bin(model_id, options);
     resampling CONSTANT jsonb := jsonb_build_object('replicates', coalesce((options ->> 'replicates')::integer, 1000), 'empty_bin', empty_bin);
     seed CONSTANT bigint := coalesce((options ->> 'seed')::bigint, 1);
     bounds float8[];
@@ -192,6 +237,11 @@ BEGIN
         RAISE EXCEPTION 'a period has no ratings by this model' USING ERRCODE = 'PC414', DETAIL = format('%s in the base, %s in the period.', n, m);
     END IF;
     RETURN QUERY SELECT 'ratings', NULL::text, n, m, m / n - 1, NULL::float8, NULL::float8, NULL::text;
+    RETURN QUERY
+    SELECT 'version', v.version::text, v.base / n, v.current / m, v.current / m - v.base / n, NULL::float8, NULL::float8, NULL::text
+      FROM (SELECT c.version, (count(*) FILTER (WHERE NOT c.current))::float8 AS base, (count(*) FILTER (WHERE c.current))::float8 AS current
+              FROM unnest(cases) c GROUP BY c.version) v
+     WHERE options ? 'versions' OR options ? 'base_version' ORDER BY v.version;
     SELECT (b.c).low[2:] INTO bounds
       FROM (SELECT credit._bin_counts(c.score, false, coalesce((options ->> 'score_bins')::integer, 10), '{}', true) AS c
               FROM unnest(cases) c WHERE NOT c.current) b;
@@ -287,10 +337,11 @@ BEGIN
     cases := credit._monitor_cases(model_id, period_from, period_to, base_from, base_to, outcomes, options);
     RETURN QUERY SELECT * FROM credit._monitor_population(model_id, cases, options);
     RETURN QUERY
-    SELECT 'csi', a.characteristic, NULL::float8, NULL::float8, i.value, NULL::float8, NULL::float8,
+    SELECT 'csi', a.characteristic, i.base, i.current, i.value, NULL::float8, NULL::float8,
            credit._monitor_light(coalesce(monitor.options -> 'thresholds', '{}'), 'csi', i.value)
-      FROM credit._monitor_attributes(model_id, period_from, period_to, base_from, base_to) a,
-           LATERAL (SELECT credit.psi(a.base, a.current, coalesce(monitor.options ->> 'empty_bin', '0.5')) AS value) i;
+      FROM credit._monitor_attributes(model_id, monitor.options, period_from, period_to, base_from, base_to) a,
+           LATERAL (SELECT credit.psi(a.base, a.current, credit._monitor_empty_bin(model_id, monitor.options)) AS value,
+                           (SELECT sum(u) FROM unnest(a.base) u) AS base, (SELECT sum(u) FROM unnest(a.current) u) AS current) i;
     IF outcomes IS NOT NULL THEN
         RETURN QUERY SELECT * FROM credit._monitor_performance(model_id, cases, options);
     END IF;
@@ -325,7 +376,8 @@ COMMENT ON FUNCTION credit.keep_monitor(text, date, date, date, date, regclass, 
 
 REVOKE ALL ON credit.monitor_run, credit.monitor_figure FROM PUBLIC;
 GRANT SELECT ON credit.monitor_run, credit.monitor_figure TO credit_operator, credit_auditor;
-REVOKE ALL ON FUNCTION credit._monitor_ratings(bigint, date, date), credit._monitor_attributes(bigint, date, date, date, date),
+REVOKE ALL ON FUNCTION credit._monitor_reread(bigint, text, jsonb, jsonb), credit._monitor_ratings(bigint[], date, date), credit._monitor_attributes(bigint, jsonb, date, date, date, date),
+    credit._monitor_versions(bigint, jsonb, boolean), credit._monitor_empty_bin(bigint, jsonb),
     credit._wilson(float8, float8), credit._monitor_light(jsonb, text, float8), credit._monitor_check(text, regclass, jsonb),
     credit._monitor_cases(bigint, date, date, date, date, regclass, jsonb),
     credit._monitor_population(bigint, credit._monitor_case[], jsonb), credit._monitor_performance(bigint, credit._monitor_case[], jsonb),
@@ -333,7 +385,8 @@ REVOKE ALL ON FUNCTION credit._monitor_ratings(bigint, date, date), credit._moni
     credit._keep_monitor(bigint, date, date, date, date, text, jsonb, jsonb),
     credit.keep_monitor(text, date, date, date, date, regclass, jsonb) FROM PUBLIC;
 -- the steps run as the caller, who may read ratings
-GRANT EXECUTE ON FUNCTION credit._monitor_ratings(bigint, date, date), credit._monitor_attributes(bigint, date, date, date, date),
+GRANT EXECUTE ON FUNCTION credit._monitor_ratings(bigint[], date, date), credit._monitor_attributes(bigint, jsonb, date, date, date, date),
+    credit._monitor_versions(bigint, jsonb, boolean), credit._monitor_empty_bin(bigint, jsonb),
     credit._wilson(float8, float8), credit._monitor_light(jsonb, text, float8), credit._monitor_check(text, regclass, jsonb),
     credit._monitor_cases(bigint, date, date, date, date, regclass, jsonb),
     credit._monitor_population(bigint, credit._monitor_case[], jsonb), credit._monitor_performance(bigint, credit._monitor_case[], jsonb),

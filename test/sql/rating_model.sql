@@ -148,6 +148,6 @@ SELECT 'defaults', 2, 'published', false, digest, part_counts, 'somebody' FROM c
 INSERT INTO credit.characteristic SELECT model_id, 1, 'x', 'x', 'text' FROM credit.model WHERE name = 'defaults' AND version = 2;
 SELECT pg_temp.fails('SELECT credit.score(''defaults'', v) FROM (SELECT ''a''::text AS x) v');
 INSERT INTO credit.attribute SELECT model_id, 1, 1, 'other', NULL, NULL, NULL, NULL, NULL, NULL, 1 FROM credit.model WHERE name = 'defaults' AND version = 2;
-SELECT pg_temp.fails('INSERT INTO credit.attribute SELECT model_id, 1, 2, ''missing'', NULL, NULL, NULL, NULL, NULL, NULL, 5 FROM credit.model WHERE name = ''defaults''');
+SELECT pg_temp.fails('INSERT INTO credit.attribute SELECT model_id, 1, 2, ''missing'', NULL, NULL, NULL, NULL, NULL, NULL, 5 FROM credit.model WHERE name = ''defaults'' AND version = 1');
 SELECT pg_temp.fails('SELECT credit.score(''defaults'', v) FROM (SELECT ''a''::text AS x) v');
 ROLLBACK;

@@ -3,6 +3,7 @@ CREATE EXTENSION IF NOT EXISTS pgcredit;
 RESET client_min_messages;
 \pset format unaligned
 \set ON_ERROR_ROLLBACK on
+\set VERBOSITY terse
 -- everything happens in a transaction that is rolled back: published models cannot be deleted
 BEGIN;
 CREATE FUNCTION pg_temp.fails(query text) RETURNS text LANGUAGE plpgsql AS $$
@@ -85,6 +86,53 @@ SELECT credit.keep_monitor('watched', '2023-01-01', '2024-01-01', '2022-01-01', 
 SELECT bool_and((k.measure, k.item, k.base, k.current, k.value, k.low, k.high, k.light) IS NOT DISTINCT FROM (f.measure, f.item, f.base, f.current, f.value, f.low, f.high, f.light)) AND count(*) = (SELECT count(*) FROM figure) AS same FROM credit.monitor_figure k JOIN figure f USING (place);
 SELECT outcomes, run_by = current_user AS by_me FROM credit.monitor_run;
 SELECT count(*) > 0 AS recorded FROM credit.audit_outbox o WHERE o::text LIKE '%monitor_run%';
+-- versions: a base by the version before, both periods by any; each row is graded and turned into a chance as its own version says
+SELECT credit.create_model(jsonb_build_object('name', 'moved', 'use_reason_codes', false, 'conventions', jsonb_build_object('psi_empty_bin', 'drop'),
+    'characteristics', format('[{"name": "income", "data_type": "number", "attributes": [{"kind": "interval", "high": %1$s, "closure": "openOpen", "points": %2$s}, {"kind": "interval", "low": %1$s, "closure": "closedOpen", "points": 60}]}%3$s]',
+        cut, low, more)::jsonb, 'grades', format('[{"grade": "A", "low": %s}, {"grade": "B", "high": %1$s}]', bar)::jsonb))
+  FROM (VALUES (1, 50, 20, 60, ''), (2, 40, 10, 10, ', {"name": "form", "data_type": "text", "attributes": [{"kind": "set", "values": ["x"], "points": 5}, {"kind": "other", "points": 0}, {"kind": "missing", "points": 0}]}')) v(n, cut, low, bar, more) ORDER BY n;
+SELECT length(credit.publish_model('moved', 1)) + length(credit.publish_model('moved', 2));
+CREATE FUNCTION pg_temp.moved(version integer, of date, say text, rows integer) RETURNS bigint LANGUAGE sql AS $$
+    WITH t AS (
+    INSERT INTO credit.rating (subject_id, model_id, score, grade, inputs, inputs_digest, reasons, rated_by, rated_at)
+    SELECT c.subject_id, e.model_id, e.score, e.grade, e.inputs, e.inputs_digest, e.reasons, say, of::timestamp AT TIME ZONE 'Asia/Shanghai'
+      FROM case_row c, LATERAL (SELECT x.* FROM credit._evaluate('moved@' || version, (SELECT r FROM (SELECT c.income, c.form) r)) x) e
+     WHERE c.current = (of >= '2023-01-01') AND c.income IS NOT NULL AND c.i <= rows RETURNING 1)
+    SELECT count(*) FROM t
+$$;
+SELECT pg_temp.moved(1, '2022-05-01', 'moved', 300) AS v1, pg_temp.moved(2, '2022-06-01', 'moved', 60) AS v2_of_the_base, pg_temp.moved(2, '2023-05-01', 'moved', 200) AS v2, pg_temp.moved(1, '2023-04-01', 'moved', 250) AS v1_of_the_period;
+CREATE FUNCTION pg_temp.over(options jsonb, name text) RETURNS TABLE (measure text, item text, base numeric, current numeric, value numeric) LANGUAGE sql AS $$
+    SELECT m.measure, m.item, round(m.base::numeric, 5), round(m.current::numeric, 5), round(m.value::numeric, 5)
+      FROM credit.monitor(name, '2023-01-01', '2024-01-01', '2022-01-01', '2023-01-01', options => '{"replicates": 10}' || options) WITH ORDINALITY m(measure, item, base, current, value, low, high, light, place)
+     WHERE m.measure IN ('ratings', 'version', 'grade', 'override', 'csi') ORDER BY place
+$$;
+SELECT * FROM pg_temp.over('{}', 'moved');
+SELECT * FROM pg_temp.over('{"base_version": 1}', 'moved');
+SELECT * FROM pg_temp.over('{"versions": "all"}', 'moved');
+SELECT * FROM pg_temp.over('{"versions": "all"}', 'moved@1');
+-- income by the attributes of the version that is asked about, also of inputs that the other one kept; the rows that lack a field are left out
+SELECT f.item, f.value = round(v.csi::numeric, 5) AS csi
+  FROM pg_temp.over('{"versions": "all"}', 'moved@1') f,
+       (SELECT credit.csi((income >= 50)::text, current) AS csi FROM case_row WHERE income IS NOT NULL AND (i <= 250 OR NOT current AND i <= 300)) v WHERE f.measure = 'csi';
+-- an empty bin: what the model says, the option before it, and without either a half
+INSERT INTO credit.rating (subject_id, model_id, score, grade, inputs, inputs_digest, reasons, rated_by, rated_at)
+SELECT subject_id, model_id, score, grade, jsonb_set(inputs, '{form,value}', '"z"'), inputs_digest, reasons, 'moved', rated_at FROM credit.rating WHERE rated_by = 'moved' AND rated_at >= '2023-04-15' AND inputs #>> '{form,value}' = 'x';
+SELECT o.o, m.item, round(m.value::numeric, 5) AS csi FROM (VALUES (1, '{}'::jsonb), (2, '{"empty_bin": "drop"}'), (3, '{"empty_bin": "0.5"}'), (4, '{"empty_bin": "infinity"}')) o(n, o),
+    LATERAL credit.monitor('moved', '2023-01-01', '2024-01-01', '2022-01-01', '2023-01-01', options => '{"replicates": 10}' || o.o) m WHERE m.measure = 'csi' AND m.item = 'form' ORDER BY o.n;
+SELECT credit.create_model(credit.model_definition('moved', 2) || jsonb_build_object('conventions', jsonb_build_object('psi_empty_bin', c), 'name', 'moved_' || (c #>> '{}'))) FROM unnest(ARRAY['"refuse"', '0.9']::jsonb[]) c;
+SELECT length(credit.publish_model('moved_refuse')) + length(credit.publish_model('moved_0.9'));
+INSERT INTO credit.rating (subject_id, model_id, score, grade, inputs, inputs_digest, reasons, rated_by, rated_at)
+SELECT r.subject_id, m.model_id, r.score, r.grade, r.inputs, r.inputs_digest, r.reasons, 'moved', r.rated_at FROM credit.rating r JOIN credit.model o USING (model_id), credit.model m WHERE o.name = 'moved' AND o.version = 2 AND m.name IN ('moved_refuse', 'moved_0.9') ORDER BY r.rating_id;
+SELECT m.item, round(m.value::numeric, 5) AS csi FROM credit.monitor('moved_0.9', '2023-01-01', '2024-01-01', '2022-01-01', '2023-01-01', options => '{"replicates": 10}') m WHERE m.measure = 'csi' AND m.item = 'form';
+SELECT round(credit.psi(array_agg(b), array_agg(c), '0.9')::numeric, 5) AS by_hand FROM (SELECT count(*) FILTER (WHERE rated_at < '2023-01-01')::float8 AS b, count(*) FILTER (WHERE rated_at > '2023-01-01')::float8 AS c
+    FROM (SELECT DISTINCT ON (r.subject_id, r.rated_at) r.* FROM credit.rating r JOIN credit.model m USING (model_id) WHERE m.name = 'moved_0.9' ORDER BY r.subject_id, r.rated_at, r.rating_id DESC) n
+    GROUP BY inputs #>> '{form,value}' = 'x') g;
+SELECT pg_temp.fails('SELECT count(*) FROM credit.monitor(''moved_refuse'', ''2023-01-01'', ''2024-01-01'', ''2022-01-01'', ''2023-01-01'')');
+-- a chance of a bad outcome by the scale of each version's own fit
+INSERT INTO credit.fit (model_id, sample, outcome, fields, options, bins, fit, steps, fitted_by)
+SELECT model_id, 'x', 'y', '{}', jsonb_build_object('score', 60, 'odds', 4, 'pdo', 10 * version * k), '{}', '{}', '{}', 'test' FROM credit.model, (VALUES (1, 7), (2, 1)) v(n, k) WHERE name = 'moved' ORDER BY n;
+SELECT v.version, bool_and(abs(v.probability - 1 / (1 + 4 * 2 ^ ((v.score - 60) / (10.0 * v.version)))) < 1e-12) AS by_its_own_scale, count(*) > 0 AS some
+  FROM unnest(credit._monitor_cases((SELECT model_id FROM credit.model WHERE name = 'moved' AND version = 2), '2023-01-01', '2024-01-01', '2022-01-01', '2023-01-01', NULL, '{"versions": "all"}')) v GROUP BY 1 ORDER BY 1;
 -- what is refused
 CREATE VIEW no_outcome AS SELECT subject_id, observed_on::text, bad FROM outcome;
 SELECT n, pg_temp.fails(format('SELECT credit.monitor(%L, %L, ''2024-01-01'', ''2022-01-01'', %L, %L, %L)', m, f, u, o, j)) FROM (VALUES
@@ -92,7 +140,7 @@ SELECT n, pg_temp.fails(format('SELECT credit.monitor(%L, %L, ''2024-01-01'', ''
     (5, 'watched', '2023-01-01', '2022-01-02', 'outcome', '{}'), (6, 'watched', '2023-01-01', '2023-01-01', 'no_outcome', '{}'), (7, 'watched', '2023-01-01', '2023-01-01', 'outcome', '{"treshold": 1}'), (8, 'watched', '2023-01-01', '2023-01-01', 'outcome', '{"thresholds": {"psi": [0.3, 0.1]}}'),
     (9, 'watched', '2023-01-01', '2023-01-01', 'outcome', '{"thresholds": {"age": [0.1, 0.3]}}'), (10, 'watched', '2023-01-01', '2023-01-01', 'outcome', '{"window_months": 0}'), (11, 'watched', '2023-01-01', '2023-01-01', 'outcome', '{"scale": {"pdo": -1}}'),
     (12, 'watched', '2023-01-01', '2023-01-01', 'outcome', '{"unobserved": "bad"}'), (13, 'watched', '2023-01-01', '2023-01-01', 'outcome', '{"empty_bin": "refuse", "score_bins": 1}'), (14, 'watched', '2023-01-01', '2023-01-01', 'outcome', NULL),
-    (15, 'watched', '2023-01-01', '2023-01-01', 'outcome', '{"replicates": 1}'), (16, NULL, '2023-01-01', '2023-01-01', 'outcome', '{}')) v(n, m, f, u, o, j) ORDER BY n;
+    (15, 'watched', '2023-01-01', '2023-01-01', 'outcome', '{"replicates": 1}'), (17, 'watched', '2023-01-01', '2023-01-01', 'outcome', '{"versions": "some"}'), (18, 'watched', '2023-01-01', '2023-01-01', 'outcome', '{"base_version": 9}'), (19, 'watched', '2023-01-01', '2023-01-01', 'outcome', '{"base_version": "x"}'), (16, NULL, '2023-01-01', '2023-01-01', 'outcome', '{}')) v(n, m, f, u, o, j) ORDER BY n;
 -- the caller's rights count for the outcomes, and analysts see no ratings
 CREATE ROLE monitor_operator IN ROLE credit_operator;
 CREATE ROLE monitor_analyst IN ROLE credit_analyst;
