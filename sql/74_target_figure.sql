@@ -281,32 +281,36 @@ BEGIN
                                     WHEN 'difference' THEN m.left_metric || ' - ' || m.right_metric
                                     ELSE m.left_metric END || ')'
       INTO flow, parts FROM credit.metric m WHERE m.code = metric;
-    FOR p IN SELECT q FROM unnest(periods) q WHERE upper(q) - 1 >= first_end
-             UNION ALL
-             -- a flow compared with the time before the window is taken by calendar years
-             SELECT daterange((y - interval '1 year')::date, y)
-               FROM (SELECT date_trunc('year', last_end + 1)::date AS y) v
-              WHERE flow AND base = 'start' AND y - 1 >= first_end LOOP
-        -- the base itself says nothing of what came after it
-        CONTINUE WHEN base = 'start' AND upper(p) <= coalesce(upper(given_base.period), start_date);
-        CONTINUE WHEN flow AND base = 'start' AND credit._months(lower(p), upper(p)) IS DISTINCT FROM 12;
-        s_try := credit._figure_at(metric, region, segment, p, other);
-        IF base IS NOT NULL AND s_try.num IS NOT NULL THEN
-            b_try := CASE WHEN given_base.num IS NOT NULL THEN given_base
-                          ELSE credit._figure_at(metric, region, segment, credit._base_period(p, base, start_date), other) END;
-        END IF;
-        IF s IS NULL THEN
-            s := s_try;
-            b := b_try;
-        END IF;
-        IF s_try.num IS NOT NULL AND (base IS NULL OR b_try.num IS NOT NULL) THEN
-            s := s_try;
-            b := b_try;
-            RETURN;
-        END IF;
-    END LOOP;
+    IF periods <> '{}' OR (flow AND base = 'start') THEN
+        FOR p IN SELECT q FROM unnest(periods) q WHERE upper(q) - 1 >= first_end
+                 UNION ALL
+                 -- a flow compared with the time before the window is taken by calendar years
+                 SELECT daterange((y - interval '1 year')::date, y)
+                   FROM (SELECT date_trunc('year', last_end + 1)::date AS y) v
+                  WHERE flow AND base = 'start' AND y - 1 >= first_end LOOP
+            -- the base itself says nothing of what came after it
+            CONTINUE WHEN base = 'start' AND upper(p) <= coalesce(upper(given_base.period), start_date);
+            CONTINUE WHEN flow AND base = 'start' AND credit._months(lower(p), upper(p)) IS DISTINCT FROM 12;
+            s_try := credit._figure_at(metric, region, segment, p, other);
+            IF base IS NOT NULL AND s_try.num IS NOT NULL THEN
+                b_try := CASE WHEN given_base.num IS NOT NULL THEN given_base
+                              ELSE credit._figure_at(metric, region, segment, credit._base_period(p, base, start_date), other) END;
+            END IF;
+            IF s IS NULL THEN
+                s := s_try;
+                b := b_try;
+            END IF;
+            IF s_try.num IS NOT NULL AND (base IS NULL OR b_try.num IS NOT NULL) THEN
+                s := s_try;
+                b := b_try;
+                RETURN;
+            END IF;
+        END LOOP;
+    END IF;
     IF s IS NULL THEN
-        SELECT max(upper(q)) - 1 INTO newest FROM unnest(periods) q WHERE upper(q) - 1 < first_end;
+        IF periods <> '{}' THEN
+            SELECT max(upper(q)) - 1 INTO newest FROM unnest(periods) q WHERE upper(q) - 1 < first_end;
+        END IF;
         s := credit._lacking(
             format('no figure of %s for %s that ends from %s to %s', metric || coalesce(parts, ''), credit._place(region, segment),
                    to_char(first_end, 'YYYY-MM-DD'), to_char(last_end, 'YYYY-MM-DD'))

@@ -33,11 +33,14 @@ $$;
 CREATE FUNCTION credit._effective(p_pack text) RETURNS SETOF credit.target
     LANGUAGE sql STABLE
     BEGIN ATOMIC
+        SELECT t.* FROM credit.target t
+         WHERE t.pack = p_pack AND NOT EXISTS (SELECT FROM credit.target_setting s WHERE s.pack = t.pack AND s.code = t.code)
+        UNION ALL
         SELECT e.*
-          FROM credit.target t
-          LEFT JOIN credit.target_setting s ON s.pack = t.pack AND s.code = t.code
-         CROSS JOIN LATERAL jsonb_populate_record(t, coalesce(s.settings, '{}')) e
-         WHERE t.pack = p_pack;
+          FROM credit.target_setting s
+          JOIN credit.target t ON t.pack = s.pack AND t.code = s.code
+         CROSS JOIN LATERAL jsonb_populate_record(t, s.settings) e
+         WHERE s.pack = p_pack;
     END;
 
 CREATE FUNCTION credit._compares(difference numeric, comparator text) RETURNS boolean

@@ -243,6 +243,13 @@ BEGIN
         RETURN QUERY SELECT * FROM credit._measures_by_tree(home, sources, first, last);
         RETURN;
     END IF;
+    IF NOT EXISTS (SELECT FROM credit._measure_delta) THEN
+        RETURN QUERY
+            SELECT r.source_id, r.month, r.segment, r.n, r.value, r.weight, r.subjects
+              FROM credit._measure_rollup r
+             WHERE r.region OPERATOR(credit.=) home AND r.source_id = ANY (sources) AND r.month BETWEEN first AND last;
+        RETURN;
+    END IF;
     RETURN QUERY
         WITH fresh AS MATERIALIZED (
             SELECT d.source_id, d.month, d.segment, d.subject_id, d.n, d.value, d.weight

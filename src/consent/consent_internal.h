@@ -217,6 +217,8 @@ extern void pgcredit_guard_init(void);
 extern void pgcredit_guard_apply(const Request *request);
 extern bool pgcredit_guard_is_open(Oid role);
 extern bool pgcredit_guard_asked_by(PlanState *state);
+extern bool pgcredit_guard_asked_in(List *quals);
+extern bool pgcredit_guard_may_be_asked(QueryDesc *query);
 extern Oid	pgcredit_guard_table(QueryDesc *query);
 extern bool pgcredit_guard_stands_in(QueryDesc *query);
 pg_noreturn extern void pgcredit_guard_refuse(void);

@@ -16,7 +16,9 @@
 #include "postgres.h"
 
 #include "access/parallel.h"
+#include "access/transam.h"
 #include "access/xact.h"
+#include "catalog/pg_class.h"
 #include "catalog/pg_proc.h"
 #include "catalog/pg_type.h"
 #include "executor/executor.h"
@@ -347,6 +349,15 @@ pgcredit_guard_asked_by(PlanState *state)
 	return calls_guard((Node *) state->plan->qual, (void *) seek());
 }
 
+/*
+ * Do these conditions of a policy?
+ */
+bool
+pgcredit_guard_asked_in(List *quals)
+{
+	return calls_guard((Node *) quals, (void *) seek());
+}
+
 static bool
 plan_calls_guard(PlanState *state, void *context)
 {
@@ -378,6 +389,39 @@ pgcredit_guard_table(QueryDesc *query)
 			return record;
 	}
 	return InvalidOid;
+}
+
+/*
+ * Does this query, which has been started, read records or another table that has
+ * policies?  Those of higher rooms may ask the guard as well.
+ */
+bool
+pgcredit_guard_may_be_asked(QueryDesc *query)
+{
+	ListCell   *lc;
+
+	if (OidIsValid(pgcredit_guard_table(query)))
+		return true;
+	if (query->planstate == NULL)
+		return false;
+	foreach(lc, query->plannedstmt->rtable)
+	{
+		RangeTblEntry *rte = lfirst_node(RangeTblEntry, lc);
+		HeapTuple	tuple;
+		bool		has_policies;
+
+		/* a catalogue, as most of who asks the server itself, has none */
+		if (rte->rtekind != RTE_RELATION || rte->relid < FirstNormalObjectId)
+			continue;
+		tuple = SearchSysCache1(RELOID, ObjectIdGetDatum(rte->relid));
+		if (!HeapTupleIsValid(tuple))
+			continue;
+		has_policies = ((Form_pg_class) GETSTRUCT(tuple))->relrowsecurity;
+		ReleaseSysCache(tuple);
+		if (has_policies)
+			return true;
+	}
+	return false;
 }
 
 /*

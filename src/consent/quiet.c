@@ -180,8 +180,8 @@ is_guarded_scan(PlanState *state, Oid record)
 			return false;
 	}
 	return ((ScanState *) state)->ss_currentRelation != NULL &&
-		RelationGetRelid(((ScanState *) state)->ss_currentRelation) == record &&
-		(quiet_sections > 0 || pgcredit_guard_asked_by(state));
+		((quiet_sections > 0 && RelationGetRelid(((ScanState *) state)->ss_currentRelation) == record) ||
+		 pgcredit_guard_asked_by(state));
 }
 
 /* Below the scan of a heap by bitmap are only those of indexes and what joins them. */
@@ -224,7 +224,7 @@ visit_scans(QueryDesc *query, void (*visit) (Relation rel, ScanWalk *walk))
 {
 	ScanWalk	walk = {.record = pgcredit_guard_table(query),.visit = visit};
 
-	if (!OidIsValid(walk.record))
+	if (!pgcredit_guard_may_be_asked(query))
 		return false;
 	walk.snapshot = query->estate->es_snapshot;
 	(void) walk_scans(query->planstate, &walk);
@@ -371,7 +371,7 @@ relation_stats(PlannerInfo *root, RangeTblEntry *rte, AttrNumber attnum, Variabl
 	if (prev_relation_stats && prev_relation_stats(root, rte, attnum, vardata))
 		return true;
 	if (rte->rtekind != RTE_RELATION || rte->securityQuals == NIL ||
-		rte->relid != pgcredit_relation_oid("record", true))
+		(rte->relid != pgcredit_relation_oid("record", true) && !pgcredit_guard_asked_in(rte->securityQuals)))
 		return false;
 	tuple = SearchSysCacheCopy3(STATRELATTINH, ObjectIdGetDatum(rte->relid), Int16GetDatum(attnum),
 								BoolGetDatum(rte->inh));

@@ -148,6 +148,41 @@ BEGIN;
 SELECT granted FROM credit.open_access(:s3::bigint, 'pre_loan', '{tax_payment}');
 SELECT score FROM credit.rating ORDER BY score;
 COMMIT;
+-- of ratings that an index finds and the guard refuses, not even the number is told; nor do estimates tell who has many
+RESET ROLE;
+CREATE FUNCTION rr_told(condition text, OUT shown int, OUT removed int, OUT counted bigint, OUT estimate numeric) LANGUAGE plpgsql AS $$
+DECLARE
+    before bigint;
+    p json;
+    counts text := 'SELECT sum(pg_stat_get_xact_tuples_returned(c.oid) + pg_stat_get_xact_tuples_fetched(c.oid)) FROM pg_class c
+                     WHERE c.oid = ''credit.rating''::regclass OR c.oid IN (SELECT indexrelid FROM pg_index WHERE indrelid = ''credit.rating''::regclass)';
+BEGIN
+    EXECUTE counts INTO before;
+    EXECUTE 'EXPLAIN (ANALYZE, TIMING off, FORMAT json) SELECT score FROM credit.rating WHERE ' || condition INTO p;
+    EXECUTE counts INTO counted;
+    counted := counted - before;
+    p := p -> 0 -> 'Plan';
+    shown := (p ->> 'Actual Rows')::numeric;
+    removed := p ->> 'Rows Removed by Filter';
+    estimate := p ->> 'Plan Rows';
+END
+$$;
+INSERT INTO credit.rating (subject_id, model_id, score, grade, inputs, inputs_digest, reasons, rated_by)
+SELECT :s2, m.model_id, 1, 'B', '{}', sha256(''), '[]', 'test' FROM credit.model m, generate_series(1, 500) WHERE m.name = 'rr_regress';
+ANALYZE credit.rating;
+SET enable_seqscan = off;
+SET enable_bitmapscan = off;
+SELECT shown, removed, counted > 500 AS counted FROM rr_told('subject_id = ' || :s2);
+SET ROLE rr_bank;
+BEGIN;
+SELECT granted FROM credit.open_access(:s3::bigint, 'pre_loan', '{tax_payment}');
+SELECT shown, removed, counted FROM rr_told('subject_id = ' || :s2);
+SELECT a.estimate = b.estimate AS alike FROM rr_told('subject_id = ' || :s2) a, rr_told('subject_id = ' || :s4) b;
+COMMIT;
+RESET ROLE;
+RESET enable_seqscan;
+RESET enable_bitmapscan;
+DROP FUNCTION rr_told;
 -- taken back, it covers none
 SET ROLE rr_portal;
 SELECT credit.revoke_consent(:s1, :c1);
