@@ -21,6 +21,8 @@ INSERT INTO odd VALUES
     ('double precision[]', ARRAY['''{}''::float8[]', '''{NULL,1}''::float8[]', '''{{1,2},{3,4}}''::float8[]', '''[5:6]={NaN,-1}''::float8[]']),
     ('boolean', ARRAY['true']), ('regclass', ARRAY['''pg_class''::regclass']),
     ('date', ARRAY['''2026-01-01''::date', '''-infinity''::date', '''infinity''::date']),
+    ('daterange', ARRAY['''[2026-01-31,2026-02-01)''::daterange', '''empty''::daterange', '''(,)''::daterange', '''[-infinity,infinity]''::daterange',
+                        '''[4713-01-01 BC,5874897-12-31]''::daterange']),
     ('text[]', ARRAY['''{}''::text[]', 'ARRAY[NULL]::text[]', '''{{a,b},{c,d}}''::text[]', '''[7:7]={x}''::text[]',
                      'array_fill(''x''::text, ARRAY[300])']),
     ('integer[]', ARRAY['''{}''::integer[]', '''{NULL}''::integer[]', '''{{1,2},{3,1}}''::integer[]', '''{0}''::integer[]',

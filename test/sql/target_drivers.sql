@@ -115,7 +115,7 @@ SELECT state, count(*) > 10 AS many, count(*) FILTER (WHERE differs IS DISTINCT 
 CREATE ROLE drivers_bank;
 GRANT credit_provider TO drivers_bank;
 SELECT count(credit.register_institution('drivers_bank', '驱动银行', 'Bank', 'commercial_bank', 'drivers_bank'));
-SELECT coalesce(max(batch_id), 0) AS before FROM credit.batch \gset
+SELECT CASE WHEN is_called THEN last_value ELSE 0 END AS before FROM credit.batch_batch_id_seq \gset
 SET LOCAL ROLE drivers_bank;
 SELECT inserted, updated, unchanged FROM credit.deliver('loan_balance', '2020-06-30', '[{"key": "a", "region": "330203", "balance": 1, "enterprise": true, "product": "p"},
     {"key": "b", "region": "330203", "balance": 2, "enterprise": true, "private": true, "product": "p"}, {"key": "c", "region": "330203", "balance": 3, "enterprise": true, "product": "p"}]');
