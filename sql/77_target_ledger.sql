@@ -268,21 +268,32 @@ COMMENT ON COLUMN credit.ledger_correction.batch_id IS 'the delivery that correc
 
 -- partitions ------------------------------------------------------------------
 
+CREATE FUNCTION credit._has_partition(ledger text, first date) RETURNS boolean
+    LANGUAGE plpgsql STABLE SET search_path = pg_catalog, pg_temp AS $$
+BEGIN
+    RETURN to_regclass(format('credit.%I', format('%s_%s', ledger, to_char(first, 'YYYY_MM')))) IS NOT NULL
+        OR EXISTS (SELECT FROM credit.ledger_partition p WHERE p.ledger = _has_partition.ledger AND NOT p.is_default
+                      AND p.first_month <= first AND p.end_month > first);
+END
+$$;
+
 -- Give a ledger a partition for a month, where none has it: returns whether it did. Rows of the month that are already in the
--- partition for others are moved; nobody writes to the ledger meanwhile.
+-- partition for others are moved; nobody writes to the ledger meanwhile. The lock comes before all that takes a weaker one:
+-- two who make partitions at once, a user and the folder, wait for each other instead of ending in a deadlock.
 CREATE FUNCTION credit._extend_ledger(ledger text, first date) RETURNS boolean
     LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $$
 DECLARE
     part text := format('%s_%s', ledger, to_char(first, 'YYYY_MM'));
 BEGIN
-    IF to_regclass(format('credit.%I', part)) IS NOT NULL
-       OR EXISTS (SELECT FROM credit.ledger_partition p WHERE p.ledger = _extend_ledger.ledger AND NOT p.is_default
-                     AND p.first_month <= first AND p.end_month > first) THEN
+    IF credit._has_partition(ledger, first) THEN
+        RETURN false;
+    END IF;
+    EXECUTE format('LOCK TABLE credit.%I IN ACCESS EXCLUSIVE MODE', ledger);
+    IF credit._has_partition(ledger, first) THEN
         RETURN false;
     END IF;
     EXECUTE format('CREATE TABLE credit.%I (LIKE credit.%I INCLUDING DEFAULTS INCLUDING CONSTRAINTS, '
                    'PRIMARY KEY (institution_id, key, month))', part, ledger);
-    EXECUTE format('LOCK TABLE credit.%I IN ACCESS EXCLUSIVE MODE', ledger);
     EXECUTE format('WITH moved AS (DELETE FROM credit.%I WHERE month = %L RETURNING *) '
                    'INSERT INTO credit.%I SELECT * FROM moved', ledger || '_other', first, part);
     EXECUTE format('ALTER TABLE credit.%I ATTACH PARTITION credit.%I FOR VALUES FROM (%L) TO (%L)',
@@ -543,7 +554,7 @@ REVOKE ALL ON credit.loan_balance, credit.loan_issue, credit.line_of_credit, cre
     credit.financing_demand_other, credit.platform_registration_other, credit.park_other, credit.park_tenant_other,
     credit.ledger, credit.ledger_correction FROM PUBLIC;
 GRANT SELECT ON credit.ledger TO credit_operator, credit_provider, credit_institution, credit_analyst;
-REVOKE ALL ON FUNCTION credit.extend_ledgers(date, date), credit._extend_ledger(text, date), credit._extend_ahead(), credit._take_ledger(bigint, text, integer, date, jsonb[]),
+REVOKE ALL ON FUNCTION credit.extend_ledgers(date, date), credit._has_partition(text, date), credit._extend_ledger(text, date), credit._extend_ahead(), credit._take_ledger(bigint, text, integer, date, jsonb[]),
     credit._ledger_subject(text), credit._ledger_row_fits(credit.region_code, bigint),
     credit.deliver(text, date, jsonb, text, boolean) FROM PUBLIC;
 GRANT EXECUTE ON FUNCTION credit.extend_ledgers(date, date) TO credit_operator;

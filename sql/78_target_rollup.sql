@@ -360,7 +360,8 @@ BEGIN
             ), folded AS MATERIALIZED (
                 -- what was counted, and the part of it that has been folded: without what waits
                 SELECT y.place, y.month, y.segment, y.subject_id, sum(y.n) AS n, sum(y.value) AS value, sum(y.weight) AS weight,
-                       sum(y.n - y.waiting_n) AS folded_n, sum(y.value - y.waiting) AS folded, sum(y.weight - y.waiting_weight) AS folded_weight
+                       sum(y.n - y.waiting_n) AS folded_n, sum(y.value - y.waiting) AS folded,
+                       sum(y.weight - y.waiting_weight) AS folded_weight
                   FROM (SELECT c.place, c.month, c.segment, c.subject_id, c.n, c.value, c.weight,
                                0 AS waiting_n, 0 AS waiting, 0 AS waiting_weight FROM counted c
                         UNION ALL
@@ -369,14 +370,16 @@ BEGIN
                  GROUP BY 1, 2, 3, 4
             ), level AS MATERIALIZED (
                 SELECT w.within::text AS place, f.month, g.segment, f.subject_id, sum(f.n) AS n, sum(f.value) AS value,
-                       sum(f.weight) AS weight, sum(f.folded_n) AS folded_n, sum(f.folded) AS folded, sum(f.folded_weight) AS folded_weight
+                       sum(f.weight) AS weight, sum(f.folded_n) AS folded_n, sum(f.folded) AS folded,
+                       sum(f.folded_weight) AS folded_weight
                   FROM folded f
                   JOIN (SELECT w.region::text AS region, w.within FROM credit._region_within w) w ON w.region = f.place
                  CROSS JOIN LATERAL (SELECT '' UNION ALL SELECT f.segment WHERE f.segment <> '') g(segment)
                  GROUP BY 1, 2, 3, 4
             ), counted_rollup AS (
                 SELECT v.place, v.month, v.segment,
-                       coalesce(sum(v.n) FILTER (WHERE v.subject_id = 0), 0) + count(*) FILTER (WHERE v.subject_id <> 0 AND v.n > 0) AS n,
+                       coalesce(sum(v.n) FILTER (WHERE v.subject_id = 0), 0)
+                           + count(*) FILTER (WHERE v.subject_id <> 0 AND v.n > 0) AS n,
                        coalesce(sum(v.folded_n) FILTER (WHERE v.subject_id = 0), 0)
                            + count(*) FILTER (WHERE v.subject_id <> 0 AND v.folded_n > 0) AS folded_n,
                        sum(v.value) AS value, sum(v.weight) AS weight, sum(v.folded) AS folded, sum(v.folded_weight) AS folded_weight
@@ -406,8 +409,8 @@ BEGIN
     END LOOP;
     -- The kept tree, unless somebody is known to have changed it.
     RETURN QUERY
-        SELECT NULL::text, NULL::integer, 'tree', NULL::date, COALESCE(k.region, t.region)::credit.region_code, NULL::integer, NULL::text, NULL::text,
-               NULL::bigint, NULL::bigint, NULL::bigint, (k.region IS NOT NULL)::integer::numeric,
+        SELECT NULL::text, NULL::integer, 'tree', NULL::date, COALESCE(k.region, t.region)::credit.region_code, NULL::integer,
+               NULL::text, NULL::text, NULL::bigint, NULL::bigint, NULL::bigint, (k.region IS NOT NULL)::integer::numeric,
                (t.region IS NOT NULL)::integer::numeric
           FROM (SELECT w.region::text, w.within::text FROM credit._region_within w
                  WHERE NOT w.region OPERATOR(credit.=) w.within) k

@@ -359,7 +359,7 @@ shows_the_same(const SnapshotData *snapshot)
 	return snapshot->xmin == held_for.xmin && snapshot->xmax == held_for.xmax && snapshot->curcid == held_for.curcid &&
 		snapshot->xcnt == held_for.xcnt && snapshot->subxcnt == held_for.subxcnt &&
 		snapshot->suboverflowed == held_for.suboverflowed && snapshot->takenDuringRecovery == held_for.takenDuringRecovery &&
-		memcmp(snapshot->xip, held_for.xip, sizeof(TransactionId) * snapshot->xcnt) == 0 &&
+		(snapshot->xcnt == 0 || memcmp(snapshot->xip, held_for.xip, sizeof(TransactionId) * snapshot->xcnt) == 0) &&
 		(snapshot->subxcnt <= 0 || memcmp(snapshot->subxip, held_for.subxip, sizeof(TransactionId) * snapshot->subxcnt) == 0);
 }
 

@@ -541,6 +541,7 @@ INSERT INTO expected SELECT trim(l), '.......' FROM string_to_table($$
     credit._source_problem(credit.metric_source)
     credit._take_ledger(bigint,text,integer,date,jsonb[])
     credit._extend_ahead()
+    credit._has_partition(text,date)
     credit._extend_ledger(text,date)
     credit._watch_table(regclass,boolean)
     credit._watch_partition(regclass)
