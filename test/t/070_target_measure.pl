@@ -198,6 +198,16 @@ cmp_ok(differences(), '>', 0, 'a row past the triggers is found');
 $node->safe_psql('postgres', 'SELECT credit.rebuild_measures()');
 is(differences(), 0, 'and rebuilding repairs');
 
+# ---- who makes partitions at once waits, a folder among them, which a change of regions has started
+
+append_to_file("$dir/extend.sql", "UPDATE credit.region SET parent = parent WHERE code::text = '330203';\n"
+	  . "SELECT credit.extend_ledgers('2031-01-01', '2031-02-01');\n");
+$node->command_ok([ 'pgbench', '-n', '-c', '4', '-t', '2', '-f', "$dir/extend.sql", $node->connstr('postgres') ],
+	'four who make the same partitions: none ends in a deadlock');
+is($node->safe_psql('postgres', "SELECT count(*) = 2 * (SELECT count(*) FROM credit.ledger) FROM credit.ledger_partition WHERE first_month >= '2031-01-01'"),
+	't', 'and each partition is made once');
+is(differences(), 0, 'and measured');
+
 # ---- dump and restore, partitions included
 
 $node->command_ok([ 'pg_dump', '-Fc', '-f', "$dir/dump", $node->connstr('postgres') ], 'dump');
