@@ -14,6 +14,9 @@
 # (e) bare: the INSERT and the SELECT without any check, as two statements in
 #     one transaction.
 #
+# How far any recorded read could get ahead of (c) at its best is bounded by the
+# SELECT of the same rows that nobody checks or records; so it is measured, too.
+#
 # All read the same rows of the same subjects; audit tables have a primary key
 # and nothing else.
 
@@ -203,6 +206,10 @@ VALUES (session_user, :s, 'pre_loan', '{tax_payment,social_insurance}', true);
 SELECT * FROM usual.record WHERE subject_id = :s AND category_id = ANY ('$(cat "$PLACE/tmp/categories")');
 COMMIT;
 E
+cat > "$PLACE/tmp/read_unrecorded.sql" <<E
+\\set s random(1, $subjects)
+SELECT * FROM usual.record WHERE subject_id = :s AND category_id = ANY ('$(cat "$PLACE/tmp/categories")');
+E
 
 # As the bank from here on; the last of two settings of a variable counts.
 as_owner=("${place_env[@]}")
@@ -212,7 +219,7 @@ reads_of()
 	tps_of "$1" "$PLACE/tmp/read_$2.sql"
 }
 for clients in 1 8 32 64; do
-	credit="" usual="" chained="" autonomous="" connecting="" pgaudit="" bare=""
+	credit="" usual="" chained="" autonomous="" connecting="" pgaudit="" bare="" unrecorded=""
 	for _ in $(seq "$rounds"); do
 		credit="$credit $(reads_of "$clients" credit)"
 		usual="$usual $(reads_of "$clients" usual)"
@@ -221,6 +228,7 @@ for clients in 1 8 32 64; do
 		connecting="$connecting $(reads_of "$clients" connecting)"
 		pgaudit="$pgaudit $(place_env+=(PGUSER=bench_pgaudit); reads_of "$clients" pgaudit)"
 		bare="$bare $(reads_of "$clients" bare)"
+		[ "$clients" -ne 32 ] || unrecorded="$unrecorded $(reads_of "$clients" unrecorded)"
 	done
 	chain_wanted="-" dblink_wanted="-"
 	# One client waits for one flush whatever it does; what the chain and dblink cost shows under load.
@@ -231,5 +239,7 @@ for clients in 1 8 32 64; do
 	compare "recorded read, $clients clients: / (c) dblink, kept connection" "$credit" "$autonomous" "$dblink_wanted"
 	compare "recorded read, $clients clients: / (d) pgaudit, not durable" "$credit" "$pgaudit" "-"
 	compare "recorded read, $clients clients: / (e) bare INSERT" "$credit" "$bare" ">= 0.9"
+	[ "$clients" -ne 32 ] ||
+		compare "upper bound, 32 clients: SELECT alone / (c) kept connection" "$unrecorded" "$autonomous" "-"
 done
 place_env=("${as_owner[@]}")
