@@ -456,14 +456,21 @@ DECLARE
     n bigint;
     value numeric;
     weight numeric;
+    -- one by one, so that the index is asked for each region of each month, not for all regions of a span
+    months date[] := ARRAY(SELECT generate_series(first::timestamp, last::timestamp, '1 month')::date);
 BEGIN
     IF source.kind = 'distinct' THEN
         SELECT count(*) INTO n
           FROM (SELECT x.subject_id
                   FROM (SELECT s.subject_id, s.n, s.region, s.institution_id, s.segment, s.product
                           FROM credit._measure_subject s
-                         WHERE s.source_id = source.source_id AND s.month BETWEEN first AND last
-                           AND (regions IS NULL OR s.region OPERATOR(credit.=) ANY (regions))
+                         WHERE regions IS NULL AND s.source_id = source.source_id AND s.month = ANY (months)
+                        UNION ALL
+                        -- joined: the planner would ask its statistics for each region of an array
+                        SELECT s.subject_id, s.n, s.region, s.institution_id, s.segment, s.product
+                          FROM unnest(regions) r(region)
+                          JOIN credit._measure_subject s ON s.source_id = source.source_id AND s.month = ANY (months)
+                                                        AND s.region OPERATOR(credit.=) r.region
                         UNION ALL
                         SELECT d.subject_id, d.n, d.region, d.institution_id, d.segment, d.product
                           FROM credit._measure_delta d
