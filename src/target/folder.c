@@ -3,8 +3,8 @@
  *		The process that folds deltas into cells.
  *
  * Nothing depends on it but speed: a read adds to the cells what is not folded.
- * So it is not kept running but started by whoever commits deltas while none is
- * there, one for each database, and it leaves when it has had nothing to do for a
+ * So it is not kept running but started by whoever commits deltas, or a change of
+ * the tree of regions, while none is there, one for each database, and it leaves when it has had nothing to do for a
  * while.  Without preloading there is none, and credit.fold_measures() does it.
  *
  * It also gives the ledgers partitions for the coming months: who writes to them
@@ -255,6 +255,7 @@ pgcredit_folder_main(Datum arg)
 	bool		mine;
 	bool		here = true;
 	bool		busy;
+	bool		written = false;	/* somebody writes to the ledgers */
 	int			idle = 0;
 	TimestampTz extension_due = 0;
 
@@ -286,7 +287,9 @@ pgcredit_folder_main(Datum arg)
 			ProcessConfigFile(PGC_SIGHUP);
 		}
 		busy = turn("folding measures", "SELECT credit.fold_measures()", &here) > 0;
-		if (here && extend(&extension_due, &here))
+		written = written || busy;
+		/* A change of regions alone is no reason to stay, and in the way of who drops the database. */
+		if (here && written && extend(&extension_due, &here))
 			busy = true;
 		idle = busy ? 0 : idle + 1;
 		(void) WaitLatch(MyLatch, WL_LATCH_SET | WL_TIMEOUT | WL_EXIT_ON_PM_DEATH, TURN_MS, PG_WAIT_EXTENSION);
