@@ -4,11 +4,12 @@
  *
  * Nothing depends on it but speed: a read adds to the cells what is not folded.
  * So it is not kept running but started by whoever commits deltas, or a change of
- * the tree of regions, while none is there, one for each database, and it leaves when it has had nothing to do for a
- * while.  Without preloading there is none, and credit.fold_measures() does it.
+ * the tree of regions, while none is there, one for each database, and it leaves
+ * when it has had nothing to do for a while.  Without preloading there is none,
+ * and credit.fold_measures() does it.
  *
- * It also gives the ledgers partitions for the coming months: who writes to them
- * is why it runs.
+ * It also gives the ledgers partitions for the coming months, once it has seen
+ * that somebody writes to them.
  */
 #include "postgres.h"
 
