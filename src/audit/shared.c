@@ -189,7 +189,7 @@ pgcredit_queue_claim(Oid dbid)
 		pgcredit_audit.slots[i].writer_pid = MyProcPid;
 		pgcredit_audit.slots[i].writer_procno = pgcredit_my_procno();
 		pgcredit_audit.slots[i].recheck = false;
-		pgcredit_audit.slots[i].outbox_from = 0; /* rows may be left from before */
+		pgcredit_audit.slots[i].outbox = true; /* rows may be left from before */
 		pgcredit_audit.slots[i].head = pgcredit_audit.slots[i].tail = 0;
 		pgcredit_audit.slots[i].pending = 0;
 		pgcredit_audit.slots[i].stat.writer_starts++;
@@ -249,20 +249,16 @@ pgcredit_queue_summons(int i)
 	return summons;
 }
 
-/*
- * The first block of the outbox that may hold rows which committed since the last
- * call; InvalidBlockNumber when none did.
- */
-BlockNumber
-pgcredit_queue_take_outbox(int i)
+bool
+pgcredit_queue_take_outbox_flag(int i)
 {
-	BlockNumber from;
+	bool		flag;
 
 	LWLockAcquire(SLOT_LOCK(i), LW_EXCLUSIVE);
-	from = pgcredit_audit.slots[i].outbox_from;
-	pgcredit_audit.slots[i].outbox_from = InvalidBlockNumber;
+	flag = pgcredit_audit.slots[i].outbox;
+	pgcredit_audit.slots[i].outbox = false;
 	LWLockRelease(SLOT_LOCK(i));
-	return from;
+	return flag;
 }
 
 void
@@ -367,40 +363,38 @@ pgcredit_queue_request_writer(Oid dbid)
 
 /*
  * Wake the writer of the database after setting the flags given; ask for one
- * when the database has no slot and there is something to write.  A writer that
- * was told of the outbox before and has not come to it needs no second call.
+ * when the database has no slot and there is something to write.
  */
 static void
-flag_slot(Oid dbid, BlockNumber outbox_from, bool recheck)
+flag_slot(Oid dbid, bool outbox, bool recheck)
 {
 	int			i = pgcredit_audit.header ? pgcredit_slot_find(dbid, false) : -1;
-	int			writer = -1;
+	int			writer;
 
 	if (i < 0)
 	{
-		if (outbox_from != InvalidBlockNumber)
+		if (outbox)
 			pgcredit_queue_request_writer(dbid);
 		return;
 	}
 	LWLockAcquire(SLOT_LOCK(i), LW_EXCLUSIVE);
-	if (recheck || pgcredit_audit.slots[i].outbox_from == InvalidBlockNumber)
-		writer = pgcredit_audit.slots[i].writer_procno;
-	pgcredit_audit.slots[i].outbox_from = Min(pgcredit_audit.slots[i].outbox_from, outbox_from);
+	pgcredit_audit.slots[i].outbox |= outbox;
 	pgcredit_audit.slots[i].recheck |= recheck;
+	writer = pgcredit_audit.slots[i].writer_procno;
 	LWLockRelease(SLOT_LOCK(i));
 	pgcredit_wake(writer);
 }
 
 void
-pgcredit_queue_flag_outbox(Oid dbid, BlockNumber from)
+pgcredit_queue_flag_outbox(Oid dbid)
 {
-	flag_slot(dbid, from, false);
+	flag_slot(dbid, true, false);
 }
 
 void
 pgcredit_queue_wake_writer(Oid dbid)
 {
-	flag_slot(dbid, InvalidBlockNumber, true);
+	flag_slot(dbid, false, true);
 }
 
 /*

@@ -43,7 +43,7 @@ typedef struct AuditSlot
 	int			writer_procno;
 	int			barred_by;		/* pid of a backend that wants the writer away */
 	bool		recheck;		/* the extension may be gone */
-	BlockNumber outbox_from;	/* where committed rows of the outbox begin, or InvalidBlockNumber */
+	bool		outbox;			/* a transaction with outbox rows committed */
 	uint64		head;			/* bytes ever put in */
 	uint64		tail;			/* bytes ever taken out */
 	int			pending;		/* items between the two */

@@ -28,7 +28,7 @@
 #include "audit/configuration.h"
 #include "core/core.h"
 
-static BlockNumber outbox_from = InvalidBlockNumber;	/* first block with a row of this transaction */
+static bool outbox_written = false;
 static bool extension_created = false;
 static bool extension_dropped = false;
 
@@ -40,7 +40,7 @@ PG_FUNCTION_INFO_V1(pgcredit_start_writer);
 static void
 at_end_of_transaction(XactEvent event, void *arg)
 {
-	if (outbox_from == InvalidBlockNumber && !extension_created && !extension_dropped)
+	if (!outbox_written && !extension_created && !extension_dropped)
 		return;
 	switch (event)
 	{
@@ -49,8 +49,8 @@ at_end_of_transaction(XactEvent event, void *arg)
 				pgcredit_queue_request_writer(MyDatabaseId);
 			if (extension_dropped)
 				pgcredit_queue_wake_writer(MyDatabaseId);
-			if (outbox_from != InvalidBlockNumber)
-				pgcredit_queue_flag_outbox(MyDatabaseId, outbox_from);
+			if (outbox_written)
+				pgcredit_queue_flag_outbox(MyDatabaseId);
 			break;
 		case XACT_EVENT_ABORT:
 		case XACT_EVENT_PREPARE:	/* see prepared_was_committed */
@@ -58,8 +58,7 @@ at_end_of_transaction(XactEvent event, void *arg)
 		default:
 			return;
 	}
-	outbox_from = InvalidBlockNumber;
-	extension_created = extension_dropped = false;
+	outbox_written = extension_created = extension_dropped = false;
 }
 
 void
@@ -69,13 +68,12 @@ pgcredit_audit_transaction_init(void)
 }
 
 /*
- * A row went into that block of the outbox: the writer is to look from there on
- * when this commits.
+ * A row went into the outbox: the writer is to look when this commits.
  */
 void
-pgcredit_audit_note_outbox(BlockNumber block)
+pgcredit_audit_note_outbox(void)
 {
-	outbox_from = Min(outbox_from, block);
+	outbox_written = true;
 }
 
 bool
@@ -180,7 +178,7 @@ static void
 prepared_was_committed(void)
 {
 	if (pgcredit_extension_installed())
-		pgcredit_queue_flag_outbox(MyDatabaseId, 0);
+		pgcredit_queue_flag_outbox(MyDatabaseId);
 	else
 		pgcredit_queue_wake_writer(MyDatabaseId);
 }

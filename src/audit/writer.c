@@ -25,7 +25,6 @@
 #include "pgstat.h"
 #include "postmaster/bgworker.h"
 #include "postmaster/interrupt.h"
-#include "storage/bufmgr.h"
 #include "storage/ipc.h"
 #include "storage/latch.h"
 #include "utils/builtins.h"
@@ -48,10 +47,6 @@
 #define OUTBOX_AT_ONCE 1000
 /* Looked at without a wake-up as well: one is lost with a process that dies after its commit. */
 #define OUTBOX_LOOK_MS 1000L
-/* All of it at least this often, however busy its end is. */
-#define OUTBOX_WHOLE_MS 10000L
-/* Rows of the outbox, which nobody waits for, gather for so long. */
-#define OUTBOX_GATHER_MS 100L
 
 /* Columns of credit.audit_outbox */
 enum
@@ -91,7 +86,7 @@ static int	my_slot = -1;
 static Gathering gathering;
 static const char *life = "start";	/* the writer's own entry that is due, or NULL */
 static bool started = false;	/* that of the start is written */
-static BlockNumber outbox_stopped_at = InvalidBlockNumber; /* where the last turn left rows behind */
+static BlockNumber outbox_stopped_at = 0;	/* where the last turn left rows behind, or 0 */
 static char *settings = NULL;	/* in force when it last was, in TopMemoryContext */
 
 /* The batch whose readers are not answered yet; for the exit callback. */
@@ -141,20 +136,20 @@ by_id(const void *a, const void *b)
 }
 
 /*
- * Read up to OUTBOX_AT_ONCE rows of the outbox from a block on.  Not by a
- * sequential scan, which may begin in the middle of a big table.
+ * Read rows of the outbox in blocks [from, to) behind the n that there are, up to
+ * OUTBOX_AT_ONCE.  Not by a sequential scan, which may begin in the middle of a
+ * big table.
  */
 static int
-read_outbox(Relation rel, BlockNumber from, OutboxRow *rows)
+read_outbox(Relation rel, BlockNumber from, BlockNumber to, OutboxRow *rows, int n)
 {
 	TupleTableSlot *slot = table_slot_create(rel, NULL);
 	ItemPointerData first;
 	ItemPointerData last;
 	TableScanDesc scan;
-	int			n = 0;
 
 	ItemPointerSet(&first, from, FirstOffsetNumber);
-	ItemPointerSet(&last, MaxBlockNumber, MaxOffsetNumber);
+	ItemPointerSet(&last, to - 1, MaxOffsetNumber);
 	scan = table_beginscan_tidrange(rel, GetActiveSnapshot(), &first, &last);
 	while (n < OUTBOX_AT_ONCE && table_scan_getnextslot_tidrange(scan, ForwardScanDirection, slot))
 	{
@@ -173,25 +168,28 @@ read_outbox(Relation rel, BlockNumber from, OutboxRow *rows)
 
 /*
  * Move the rows that committed transactions left in the outbox to the end of
- * the log, at most OUTBOX_AT_ONCE, from that block on.  What is before it was taken
- * away by earlier turns and is not read again by each.  Returns whether some may
- * be left, and then notes where.
+ * the log, at most OUTBOX_AT_ONCE.  Returns whether some may be left; the next
+ * call then begins where this one stopped, so that what many turns take away is
+ * not read again by each.
  */
 static bool
-drain_outbox(Log *log, BlockNumber from)
+drain_outbox(Log *log)
 {
 	Relation	rel = table_open(pgcredit_relation_oid("audit_outbox", false),
 								 RowExclusiveLock);
 	OutboxRow  *rows = palloc(OUTBOX_AT_ONCE * sizeof(OutboxRow));
+	BlockNumber from = outbox_stopped_at;
 	int			n;
 
 	if (RelationGetDescr(rel)->natts != OUTBOX_NATTS)
 		elog(ERROR, "unexpected columns in credit.audit_outbox");
-	/* somebody made it anew */
-	if (from >= RelationGetNumberOfBlocks(rel))
-		from = 0;
-	n = read_outbox(rel, from, rows);
-	outbox_stopped_at = n == OUTBOX_AT_ONCE ? ItemPointerGetBlockNumber(&rows[n - 1].tid) : InvalidBlockNumber;
+	outbox_stopped_at = 0;
+	n = read_outbox(rel, from, InvalidBlockNumber, rows, 0);
+	/* rows may have come into room before it since */
+	if (n < OUTBOX_AT_ONCE && from > 0)
+		n = read_outbox(rel, 0, from, rows, n);
+	else if (n == OUTBOX_AT_ONCE)
+		outbox_stopped_at = ItemPointerGetBlockNumber(&rows[n - 1].tid);
 
 	qsort(rows, n, sizeof(OutboxRow), by_id);
 	for (int k = 0; k < n; k++)
@@ -290,11 +288,11 @@ write_counted(Log *log, UseBatch *batch_uses, QueueItem *item)
 
 /*
  * Write the batch and the outbox in one transaction; when this returns, they
- * are durable.  Takes the outbox from a block on; returns whether it may hold more.  An "own"
+ * are durable.  Returns whether the outbox may hold more.  An "own"
  * entry of the writer, as start or stop, goes before all.
  */
 static bool
-write_batch(const char *own, BlockNumber outbox, volatile uint64 *first_seq)
+write_batch(const char *own, bool outbox, volatile uint64 *first_seq)
 {
 	QueueItem  *item = (QueueItem *) batch;
 	bool		more = false;
@@ -308,8 +306,8 @@ write_batch(const char *own, BlockNumber outbox, volatile uint64 *first_seq)
 	if (own)
 		append_life(&log, own);
 	/* A write that committed before an access was asked for comes before it. */
-	if (outbox != InvalidBlockNumber)
-		more = drain_outbox(&log, outbox);
+	if (outbox)
+		more = drain_outbox(&log);
 	*first_seq = pgcredit_log_next_seq();
 	for (int k = 0; k < batch_items; k++, item = next_item(item))
 	{
@@ -341,7 +339,7 @@ write_batch(const char *own, BlockNumber outbox, volatile uint64 *first_seq)
  * whether it was written.
  */
 static bool
-try_write_batch(const char *own, BlockNumber outbox, bool *more_left)
+try_write_batch(const char *own, bool outbox, bool *more_left)
 {
 	MemoryContext context = CurrentMemoryContext;
 	volatile uint64 first_seq = 0;
@@ -364,7 +362,7 @@ try_write_batch(const char *own, BlockNumber outbox, bool *more_left)
 		AbortCurrentTransaction();
 		FlushErrorState();
 		pgcredit_log_forget();
-		outbox_stopped_at = InvalidBlockNumber;
+		outbox_stopped_at = 0;
 		RESUME_INTERRUPTS();
 	}
 	PG_END_TRY();
@@ -453,54 +451,18 @@ look_at_settings(void)
 	settings = MemoryContextStrdup(TopMemoryContext, now);
 }
 
-/* When the outbox is due. */
-typedef struct OutboxClock
-{
-	TimestampTz turn;			/* not before, unless a reader comes */
-	TimestampTz look;
-	TimestampTz whole;
-} OutboxClock;
-
-/*
- * From which block on this turn takes the outbox, InvalidBlockNumber for not at all.
- * To be asked when the readers' items have been taken, and always then: a write
- * that committed before any of them was put is told of by now.
- */
-static BlockNumber
-outbox_due(OutboxClock *clock, bool more)
-{
-	TimestampTz now = GetCurrentTimestamp();
-	BlockNumber from = InvalidBlockNumber;
-
-	if (batch_items > 0 || now >= clock->turn)
-		from = pgcredit_queue_take_outbox(my_slot);
-	if (more)
-		from = Min(from, outbox_stopped_at);
-	if (now >= clock->look || (from != InvalidBlockNumber && now >= clock->whole))
-	{
-		from = 0;
-		clock->whole = TimestampTzPlusMilliseconds(now, OUTBOX_WHOLE_MS);
-	}
-	if (from != InvalidBlockNumber)
-	{
-		clock->turn = TimestampTzPlusMilliseconds(now, OUTBOX_GATHER_MS);
-		clock->look = TimestampTzPlusMilliseconds(now, OUTBOX_LOOK_MS);
-	}
-	return from;
-}
-
 static void
 writer_loop(void)
 {
 	MemoryContext turn = AllocSetContextCreate(TopMemoryContext, "pgcredit writer",
 											   ALLOCSET_DEFAULT_SIZES);
-	OutboxClock clock = {0};
+	TimestampTz next_look = 0;
 	bool		more = false;
 
 	for (;;)
 	{
 		TimestampTz now;
-		BlockNumber outbox;
+		bool		outbox;
 
 		ResetLatch(MyLatch);
 		CHECK_FOR_INTERRUPTS();
@@ -529,30 +491,30 @@ writer_loop(void)
 		}
 		MemoryContextReset(turn);
 		MemoryContextSwitchTo(turn);
+		now = GetCurrentTimestamp();
+		outbox = pgcredit_queue_take_outbox_flag(my_slot) || more || now >= next_look;
+		if (outbox)
+			next_look = TimestampTzPlusMilliseconds(now, OUTBOX_LOOK_MS);
 		pgcredit_notary_ensure(my_slot);
 		pgcredit_worker_companion();
 		gather();
 		(void) pgcredit_queue_take(my_slot, batch, BATCH_BYTES, &batch_items);
-		outbox = outbox_due(&clock, more);
-		now = GetCurrentTimestamp();
-		if (batch_items > 0 || outbox != InvalidBlockNumber || life)
+		if (batch_items > 0 || outbox || life)
 		{
 			int			n_items = batch_items;
 
+			now = GetCurrentTimestamp();
 			if (try_write_batch(life, outbox, &more))
 			{
 				started = true;
 				life = NULL;
 			}
-			else
-				clock.whole = 0;
 			batch_answered(n_items, now);
 			pgstat_report_stat(false);
 			continue;
 		}
 		(void) WaitLatch(MyLatch, WL_LATCH_SET | WL_TIMEOUT | WL_EXIT_ON_PM_DEATH,
-						 now < clock.turn ? TimestampDifferenceMilliseconds(now, clock.turn) + 1 : OUTBOX_LOOK_MS,
-						 pgcredit_audit_wait(AUDIT_WAIT_WRITER_IDLE));
+						 OUTBOX_LOOK_MS, pgcredit_audit_wait(AUDIT_WAIT_WRITER_IDLE));
 	}
 }
 
@@ -563,7 +525,7 @@ static void
 leave(void)
 {
 	if (started && my_slot >= 0)
-		(void) try_write_batch("stop", InvalidBlockNumber, NULL);
+		(void) try_write_batch("stop", false, NULL);
 }
 
 void
