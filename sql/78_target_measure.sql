@@ -309,13 +309,15 @@ CREATE FUNCTION credit._watch_partition(part regclass) RETURNS void
     AS 'MODULE_PATHNAME', 'pgcredit_watch_partition' LANGUAGE C VOLATILE STRICT;
 
 -- Bring the measures in line with the partitions that the ledgers have now. Partitions come and go under locks that keep
--- writers away from them until this transaction ends.
+-- writers away from them until this transaction ends. A transaction that keeps its snapshot would see rows of the catalogues
+-- twice where others have changed them since and it changes them now, and would miss partitions of others.
 CREATE FUNCTION credit._reconcile_ledgers() RETURNS void
     LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp SET datestyle = 'ISO, YMD' AS $$
 DECLARE
     p record;
     tg name;
 BEGIN
+    PERFORM credit._need_read_committed('changing the partitions of a ledger');
     FOR p IN
         WITH tree AS MATERIALIZED (
             SELECT l.ledger, t.relid::oid AS part
@@ -339,7 +341,6 @@ BEGIN
             END LOOP;
         ELSIF p.is_leaf THEN
             -- The rows are gone unread. All that was counted for its months was theirs.
-            PERFORM credit._need_read_committed('dropping a partition of a ledger');
             INSERT INTO credit._measure_delta
             SELECT x.source_id, x.month, x.region, x.institution_id, x.segment, x.product, x.subject_id,
                    -sum(x.n), -sum(x.value), -sum(x.weight)
@@ -386,10 +387,10 @@ $$;
 CREATE FUNCTION credit._ledger_altered() RETURNS event_trigger
     LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
 BEGIN
-    -- not for the many commands that have nothing to do with partitions
+    -- not for the many commands that have nothing to do with ledgers
     IF EXISTS (SELECT FROM pg_event_trigger_ddl_commands() d
-                 JOIN pg_class c ON c.oid = d.objid
-                WHERE d.classid = 'pg_class'::regclass AND (c.relispartition OR c.relkind = 'p'))
+                 JOIN credit.ledger l ON to_regclass(format('credit.%I', l.ledger)) = pg_partition_root(d.objid)
+                WHERE d.classid = 'pg_class'::regclass)
        OR EXISTS (SELECT FROM pg_event_trigger_ddl_commands() d JOIN credit.ledger_partition o ON o.part = d.objid) THEN
         PERFORM credit._reconcile_ledgers();
     END IF;
