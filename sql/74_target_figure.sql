@@ -16,7 +16,7 @@ CREATE FUNCTION credit._lacking(reason text, reason_zh text) RETURNS credit._fig
     END;
 
 CREATE FUNCTION credit._period_text(period daterange) RETURNS text
-    LANGUAGE sql IMMUTABLE
+    LANGUAGE sql STABLE
     BEGIN ATOMIC
         -- Never a cast of date to text: that follows the reader's datestyle.
         SELECT CASE WHEN upper(period) - lower(period) = 1 THEN '' ELSE to_char(lower(period), 'YYYY-MM-DD') || '..' END
@@ -25,47 +25,23 @@ CREATE FUNCTION credit._period_text(period daterange) RETURNS text
 
 -- The figure at exactly this period that is in force: of the ledgers where they have one, else as reported; the other way
 -- round for a metric of which credit.figure_precedence says so.
-CREATE FUNCTION credit._stored(p_metric text, p_region credit.region_code, p_segment text, p_period daterange) RETURNS credit._figure
-    LANGUAGE plpgsql STABLE AS $$
-DECLARE
-    o credit.observation;
-    f credit._figure;
-BEGIN
-    SELECT * INTO o FROM credit.observation x
-     WHERE x.metric = p_metric AND x.region OPERATOR(credit.=) p_region AND x.segment = p_segment AND x.period = p_period;
-    IF o.metric IS NULL OR NOT credit._prefers_reported(p_metric) THEN
-        f := credit._measured(p_metric, p_region, p_segment, p_period);
-        IF f.num IS NOT NULL OR o.metric IS NULL THEN
-            RETURN f;
-        END IF;
-    END IF;
-    RETURN ROW(o.value, 1, o.period,
-               jsonb_build_array(jsonb_build_object(
-                   'metric', o.metric, 'region', o.region::text, 'segment', o.segment,
-                   'period', credit._period_text(o.period),
-                   'value', o.value, 'source', o.source, 'derived', o.derived)), NULL, NULL)::credit._figure;
-END
-$$;
-
+CREATE FUNCTION credit._stored(metric text, region credit.region_code, segment text, period daterange) RETURNS credit._figure
+    AS 'MODULE_PATHNAME', 'pgcredit_stored' LANGUAGE C STABLE STRICT;
+-- That of the ledgers.
+CREATE FUNCTION credit._measured(metric text, region credit.region_code, segment text, period daterange) RETURNS credit._figure
+    AS 'MODULE_PATHNAME', 'pgcredit_measured' LANGUAGE C STABLE STRICT;
 -- The longest figure that starts on the day and ends by the last.
-CREATE FUNCTION credit._next_piece(p_metric text, p_region credit.region_code, p_segment text, first_day date, last_day date)
+CREATE FUNCTION credit._next_piece(metric text, region credit.region_code, segment text, first_day date, last_day date)
     RETURNS daterange
-    LANGUAGE plpgsql STABLE AS $$
-DECLARE
-    told daterange;
-    reached date;
-BEGIN
-    SELECT o.period INTO told FROM credit.observation o
-     WHERE o.metric = p_metric AND o.region OPERATOR(credit.=) p_region AND o.segment = p_segment
-       AND lower(o.period) = first_day AND upper(o.period) <= last_day + 1
-     ORDER BY upper(o.period) DESC LIMIT 1;
-    IF told IS NOT NULL AND credit._prefers_reported(p_metric) THEN
-        RETURN told;
-    END IF;
-    reached := credit._ledger_reach(p_metric, p_region, first_day, last_day);
-    RETURN CASE WHEN reached >= coalesce(upper(told), reached) THEN daterange(first_day, reached) ELSE told END;
-END
-$$;
+    AS 'MODULE_PATHNAME', 'pgcredit_next_piece' LANGUAGE C STABLE STRICT;
+-- Periods at which the metric, or the metrics it is worked out from, have a figure that ends in the span; newest first,
+-- of two that end together the longer first.
+CREATE FUNCTION credit._periods(metric text, region credit.region_code, segment text, first_end date, last_end date)
+    RETURNS daterange[]
+    AS 'MODULE_PATHNAME', 'pgcredit_periods' LANGUAGE C STABLE STRICT;
+-- Those of the ledgers, of the metric itself.
+CREATE FUNCTION credit._ledger_periods(metric text, region credit.region_code, first_end date, last_end date) RETURNS daterange[]
+    AS 'MODULE_PATHNAME', 'pgcredit_ledger_periods' LANGUAGE C STABLE STRICT;
 
 -- Sum of a flow from the first day of the window on, over figures that follow each other without gap or overlap, the
 -- longest first. The period of the answer tells how far they reach, which may be short of the window.
@@ -236,31 +212,6 @@ CREATE FUNCTION credit._difference(l credit._figure, r credit._figure) RETURNS c
                              (l).used || (r).used, NULL, NULL)::credit._figure END;
     END;
 
--- Periods at which the metric, or the metrics it is worked out from, have a figure that ends in the span; newest first,
--- of two that end together the longer first.
-CREATE FUNCTION credit._periods(p_metric text, p_region credit.region_code, p_segment text, first_end date, last_end date)
-    RETURNS SETOF daterange
-    LANGUAGE plpgsql STABLE AS $$
-DECLARE
-    chain text := p_metric;
-    part text := p_segment;
-    found daterange[] := '{}';
-BEGIN
-    FOR depth IN 0 .. 8 LOOP
-        found := found || ARRAY(
-            SELECT o.period FROM credit.observation o
-             WHERE o.metric = chain AND o.segment = part AND o.region OPERATOR(credit.=) p_region
-               AND upper(o.period) - 1 BETWEEN first_end AND last_end)
-            || credit._ledger_periods(chain, p_region, first_end, last_end);
-        SELECT t.left_metric, coalesce(t.left_segment, part) INTO chain, part FROM credit.metric t WHERE t.code = chain;
-        EXIT WHEN chain IS NULL;
-    END LOOP;
-    IF found <> '{}' THEN
-        RETURN QUERY SELECT y.p FROM (SELECT DISTINCT x.p FROM unnest(found) x(p)) y ORDER BY upper(y.p) DESC, lower(y.p);
-    END IF;
-END
-$$;
-
 -- The newest figure that ends in the span and, where a base is asked for, has one. Without one, s or b says what the
 -- newest figure lacks.
 CREATE FUNCTION credit._latest(metric text, region credit.region_code, segment text, first_end date, last_end date,
@@ -272,7 +223,6 @@ DECLARE
     s_try credit._figure;
     b_try credit._figure;
     flow boolean;
-    periods daterange[] := ARRAY(SELECT credit._periods(metric, region, segment, '-infinity', last_end));
     newest date;
     parts text;
 BEGIN
@@ -281,36 +231,32 @@ BEGIN
                                     WHEN 'difference' THEN m.left_metric || ' - ' || m.right_metric
                                     ELSE m.left_metric END || ')'
       INTO flow, parts FROM credit.metric m WHERE m.code = metric;
-    IF periods <> '{}' OR (flow AND base = 'start') THEN
-        FOR p IN SELECT q FROM unnest(periods) q WHERE upper(q) - 1 >= first_end
-                 UNION ALL
-                 -- a flow compared with the time before the window is taken by calendar years
-                 SELECT daterange((y - interval '1 year')::date, y)
-                   FROM (SELECT date_trunc('year', last_end + 1)::date AS y) v
-                  WHERE flow AND base = 'start' AND y - 1 >= first_end LOOP
-            -- the base itself says nothing of what came after it
-            CONTINUE WHEN base = 'start' AND upper(p) <= coalesce(upper(given_base.period), start_date);
-            CONTINUE WHEN flow AND base = 'start' AND credit._months(lower(p), upper(p)) IS DISTINCT FROM 12;
-            s_try := credit._figure_at(metric, region, segment, p, other);
-            IF base IS NOT NULL AND s_try.num IS NOT NULL THEN
-                b_try := CASE WHEN given_base.num IS NOT NULL THEN given_base
-                              ELSE credit._figure_at(metric, region, segment, credit._base_period(p, base, start_date), other) END;
-            END IF;
-            IF s IS NULL THEN
-                s := s_try;
-                b := b_try;
-            END IF;
-            IF s_try.num IS NOT NULL AND (base IS NULL OR b_try.num IS NOT NULL) THEN
-                s := s_try;
-                b := b_try;
-                RETURN;
-            END IF;
-        END LOOP;
-    END IF;
-    IF s IS NULL THEN
-        IF periods <> '{}' THEN
-            SELECT max(upper(q)) - 1 INTO newest FROM unnest(periods) q WHERE upper(q) - 1 < first_end;
+    FOR p IN SELECT unnest(credit._periods(metric, region, segment, first_end, last_end))
+             UNION ALL
+             -- a flow compared with the time before the window is taken by calendar years
+             SELECT daterange((y - interval '1 year')::date, y)
+               FROM (SELECT date_trunc('year', last_end + 1)::date AS y) v
+              WHERE flow AND base = 'start' AND y - 1 >= first_end LOOP
+        -- the base itself says nothing of what came after it
+        CONTINUE WHEN base = 'start' AND upper(p) <= coalesce(upper(given_base.period), start_date);
+        CONTINUE WHEN flow AND base = 'start' AND credit._months(lower(p), upper(p)) IS DISTINCT FROM 12;
+        s_try := credit._figure_at(metric, region, segment, p, other);
+        IF base IS NOT NULL AND s_try.num IS NOT NULL THEN
+            b_try := CASE WHEN given_base.num IS NOT NULL THEN given_base
+                          ELSE credit._figure_at(metric, region, segment, credit._base_period(p, base, start_date), other) END;
         END IF;
+        IF s IS NULL THEN
+            s := s_try;
+            b := b_try;
+        END IF;
+        IF s_try.num IS NOT NULL AND (base IS NULL OR b_try.num IS NOT NULL) THEN
+            s := s_try;
+            b := b_try;
+            RETURN;
+        END IF;
+    END LOOP;
+    IF s IS NULL THEN
+        newest := upper((credit._periods(metric, region, segment, '-infinity', first_end - 1))[1]) - 1;
         s := credit._lacking(
             format('no figure of %s for %s that ends from %s to %s', metric || coalesce(parts, ''), credit._place(region, segment),
                    to_char(first_end, 'YYYY-MM-DD'), to_char(last_end, 'YYYY-MM-DD'))

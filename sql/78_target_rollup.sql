@@ -48,6 +48,12 @@ CREATE TABLE credit._region_change (
     changed_at      timestamptz NOT NULL
 );
 
+-- So does who changes what metrics are or what is reported of them, for those who hold figures (src/target/kept.c): as long
+-- as a row is seen here, or in the tables of deltas and of changes of regions, nothing is held any longer than its snapshot.
+CREATE TABLE credit._figure_change (
+    changed_at      timestamptz NOT NULL
+);
+
 CREATE FUNCTION credit._want_folder() RETURNS void
     AS 'MODULE_PATHNAME', 'pgcredit_want_folder' LANGUAGE C VOLATILE;
 COMMENT ON FUNCTION credit._want_folder() IS 'have a folder run once this transaction commits';
@@ -64,6 +70,27 @@ CREATE TRIGGER region_changed AFTER INSERT OR UPDATE OF code, parent, retired, s
     FOR EACH STATEMENT EXECUTE FUNCTION credit._region_changed();
 -- what a subscription or a restore brings changes the tree as well
 ALTER TABLE credit.region ENABLE ALWAYS TRIGGER region_changed;
+
+CREATE FUNCTION credit._figure_changed() RETURNS trigger
+    LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
+BEGIN
+    INSERT INTO credit._figure_change VALUES (now());
+    PERFORM credit._want_folder();
+    RETURN NULL;
+END
+$$;
+CREATE TRIGGER figure_changed AFTER INSERT OR UPDATE OR DELETE OR TRUNCATE ON credit.metric
+    FOR EACH STATEMENT EXECUTE FUNCTION credit._figure_changed();
+CREATE TRIGGER figure_changed AFTER INSERT OR UPDATE OR DELETE OR TRUNCATE ON credit.metric_source
+    FOR EACH STATEMENT EXECUTE FUNCTION credit._figure_changed();
+CREATE TRIGGER figure_changed AFTER INSERT OR UPDATE OR DELETE OR TRUNCATE ON credit.ledger
+    FOR EACH STATEMENT EXECUTE FUNCTION credit._figure_changed();
+CREATE TRIGGER figure_changed AFTER INSERT OR UPDATE OR DELETE OR TRUNCATE ON credit.observation
+    FOR EACH STATEMENT EXECUTE FUNCTION credit._figure_changed();
+ALTER TABLE credit.metric ENABLE ALWAYS TRIGGER figure_changed;
+ALTER TABLE credit.metric_source ENABLE ALWAYS TRIGGER figure_changed;
+ALTER TABLE credit.ledger ENABLE ALWAYS TRIGGER figure_changed;
+ALTER TABLE credit.observation ENABLE ALWAYS TRIGGER figure_changed;
 
 -- The tree as it is: credit.regions_within of every region at once.
 CREATE FUNCTION credit._region_tree() RETURNS TABLE (region credit.region_code, within credit.region_code)
@@ -151,7 +178,8 @@ CREATE FUNCTION credit.fold_measures() RETURNS bigint
 DECLARE
     n bigint;
 BEGIN
-    IF NOT EXISTS (SELECT FROM credit._measure_delta) AND NOT EXISTS (SELECT FROM credit._region_change) THEN
+    IF NOT EXISTS (SELECT FROM credit._measure_delta) AND NOT EXISTS (SELECT FROM credit._region_change)
+       AND NOT EXISTS (SELECT FROM credit._figure_change) THEN
         RETURN 0;
     END IF;
     PERFORM credit._need_read_committed('folding measures');
@@ -160,6 +188,7 @@ BEGIN
         RETURN 0;
     END IF;
     PERFORM credit._fold_tree();
+    DELETE FROM credit._figure_change;
     WITH taken AS MATERIALIZED (
         DELETE FROM credit._measure_delta RETURNING *
     ), summed AS MATERIALIZED (
@@ -467,6 +496,7 @@ BEGIN
         n := n + made;
         PERFORM credit._roll_up(ARRAY(SELECT DISTINCT w.within FROM credit._region_within w), ARRAY[s.source_id]);
     END LOOP;
+    UPDATE credit._measure_fold f SET folded_at = clock_timestamp(), turns = f.turns + 1;
     RETURN n;
 END
 $$;
@@ -494,32 +524,24 @@ BEGIN
 END
 $$;
 
--- What src/target/kept.c knows of each metric: its source in force, that of its ledger which counts most rows, whether its
--- figure is of a day or of months, and whether a reported figure counts before it.
-CREATE FUNCTION credit._ledger_metrics()
-    RETURNS TABLE (metric text, source_id integer, widest integer, kind text, ledger text, version integer, of_day boolean)
+-- What src/target/kept.c knows of each metric: what it is worked out from, and of one that a ledger has its source in force,
+-- that of the ledger which counts most rows, and whether its figure is of a day or of months. A stock has a figure at the
+-- end of a month, a flow over whole months none of which is without rows. A month in which the metric has no row, but the
+-- widest source of its ledger has, has the figure zero; a month without rows has none.
+CREATE FUNCTION credit._metric_definitions()
+    RETURNS TABLE (metric text, left_metric text, left_segment text, ledger text, source_id integer, widest integer, kind text,
+                   version integer, of_day boolean)
     LANGUAGE sql STABLE
     BEGIN ATOMIC
-        SELECT m.code, s.source_id, w.source_id, s.kind, s.ledger, s.version, l.nature = 'stock' AND m.additivity <> 'flow'
+        SELECT m.code, m.left_metric, m.left_segment, s.ledger, s.source_id, w.source_id, s.kind, s.version,
+               l.nature = 'stock' AND m.additivity <> 'flow'
           FROM credit.metric m
-         CROSS JOIN LATERAL (SELECT * FROM credit.metric_source x WHERE x.metric = m.code ORDER BY x.version DESC LIMIT 1) s
-          JOIN credit.ledger l ON l.ledger = s.ledger
-          JOIN (SELECT DISTINCT ON (x.ledger) x.ledger, x.source_id FROM credit.metric_source x
-                 ORDER BY x.ledger, x.kind <> 'distinct' DESC, jsonb_array_length(x.filter), x.source_id) w ON w.ledger = s.ledger;
+          LEFT JOIN LATERAL (SELECT * FROM credit.metric_source x WHERE x.metric = m.code ORDER BY x.version DESC LIMIT 1) s
+                 ON s.ledger IS NOT NULL
+          LEFT JOIN credit.ledger l ON l.ledger = s.ledger
+          LEFT JOIN (SELECT DISTINCT ON (x.ledger) x.ledger, x.source_id FROM credit.metric_source x WHERE x.ledger IS NOT NULL
+                      ORDER BY x.ledger, x.kind <> 'distinct' DESC, jsonb_array_length(x.filter), x.source_id) w ON w.ledger = s.ledger;
     END;
-
--- The figure of the ledgers at exactly this period, NULL where they have none. A stock has one at the end of a month, a
--- flow over whole months none of which is missing. A month in which the metric has no row, but the widest source of its
--- ledger has, has the figure zero; a month without rows has none.
-CREATE FUNCTION credit._ledger_figure(metric text, region credit.region_code, segment text, period daterange,
-                                      OUT value numeric, OUT ledger text, OUT version integer)
-    AS 'MODULE_PATHNAME', 'pgcredit_ledger_figure' LANGUAGE C STABLE STRICT;
--- Periods at which the ledgers have one that ends in the span, newest first.
-CREATE FUNCTION credit._ledger_periods(metric text, region credit.region_code, first_end date, last_end date) RETURNS daterange[]
-    AS 'MODULE_PATHNAME', 'pgcredit_ledger_periods' LANGUAGE C STABLE STRICT;
--- The end, exclusive, of the months that have rows one after the other from the first day on; NULL when that month has none.
-CREATE FUNCTION credit._ledger_reach(metric text, region credit.region_code, first_day date, last_day date) RETURNS date
-    AS 'MODULE_PATHNAME', 'pgcredit_ledger_reach' LANGUAGE C STABLE STRICT;
 
 -- A distinct count over several months, which is not the sum of theirs.
 CREATE FUNCTION credit._measure_distinct(source integer, first date, last date, region credit.region_code, segment text)
@@ -530,41 +552,15 @@ CREATE FUNCTION credit._measure_distinct(source integer, first date, last date, 
           FROM credit.metric_source s WHERE s.source_id = source;
     END;
 
-CREATE FUNCTION credit._measured(p_metric text, p_region credit.region_code, p_segment text, p_period daterange)
-    RETURNS credit._figure
-    LANGUAGE plpgsql STABLE AS $$
-DECLARE
-    l record;
-BEGIN
-    l := credit._ledger_figure(p_metric, p_region, p_segment, p_period);
-    IF l.value IS NULL THEN
-        RETURN NULL;
-    END IF;
-    RETURN ROW(l.value, 1, p_period, jsonb_build_array(jsonb_build_object(
-               'metric', p_metric, 'region', p_region::text, 'segment', p_segment, 'period', credit._period_text(p_period),
-               'value', l.value, 'source', 'ledger ' || l.ledger, 'derived', false, 'version', l.version)), NULL, NULL)::credit._figure;
-END
-$$;
-
-CREATE FUNCTION credit._prefers_reported(p_metric text) RETURNS boolean
-    LANGUAGE plpgsql STABLE AS $$
-BEGIN
-    RETURN EXISTS (SELECT FROM credit.figure_precedence p WHERE p.metric = p_metric AND p.preferred = 'reported');
-END
-$$;
-
-
 -- rights ----------------------------------------------------------------------
 
-REVOKE ALL ON credit._measure_total, credit._measure_rollup, credit._region_within, credit._region_change FROM PUBLIC;
-REVOKE ALL ON FUNCTION credit._want_folder(), credit._region_changed(), credit._region_tree(),
+REVOKE ALL ON credit._measure_total, credit._measure_rollup, credit._region_within, credit._region_change, credit._figure_change FROM PUBLIC;
+REVOKE ALL ON FUNCTION credit._want_folder(), credit._region_changed(), credit._figure_changed(), credit._region_tree(),
     credit._roll_up(credit.region_code[], integer[]), credit._fold_tree(), credit.fold_measures(),
     credit._measures_of(credit.region_code, integer[], date, date),
     credit._measures_by_tree(credit.region_code, integer[], date, date),
     credit.check_measures(text), credit.rebuild_measures(), credit._places(credit.region_code), credit._ledger_source(text),
-    credit._ledger_metrics(), credit._ledger_figure(text, credit.region_code, text, daterange),
-    credit._ledger_periods(text, credit.region_code, date, date), credit._ledger_reach(text, credit.region_code, date, date),
-    credit._measure_distinct(integer, date, date, credit.region_code, text),
-    credit._measured(text, credit.region_code, text, daterange), credit._prefers_reported(text) FROM PUBLIC;
+    credit._metric_definitions(), credit._measured(text, credit.region_code, text, daterange),
+    credit._ledger_periods(text, credit.region_code, date, date), credit._measure_distinct(integer, date, date, credit.region_code, text) FROM PUBLIC;
 GRANT EXECUTE ON FUNCTION credit.check_measures(text) TO credit_operator, credit_analyst;
 GRANT EXECUTE ON FUNCTION credit.fold_measures(), credit.rebuild_measures() TO credit_operator;

@@ -102,8 +102,7 @@ CREATE FUNCTION credit._lacking_metrics(t credit.target, p_region credit.region_
                    coalesce((t).start_date, (SELECT p.start_date FROM credit.pack p WHERE p.pack_id = (t).pack)) AS start_date
         ), leaf AS (
             SELECT DISTINCT m.code, m.name_zh, m.name_en, u.segment,
-                   (SELECT max(upper(q)) - 1
-                      FROM credit._periods(u.code, p_region, u.segment, '-infinity', least(as_of, d.due)) q) AS newest
+                   upper((credit._periods(u.code, p_region, u.segment, '-infinity', least(as_of, d.due)))[1]) - 1 AS newest
               FROM used u JOIN credit.metric m ON m.code = u.code CROSS JOIN day d WHERE m.operation IS NULL
         )
         SELECT coalesce(jsonb_agg(jsonb_strip_nulls(jsonb_build_object(

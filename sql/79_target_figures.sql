@@ -72,9 +72,10 @@ CREATE FUNCTION credit._conflicts()
     BEGIN ATOMIC
         SELECT o.metric, o.region, o.segment, lower(o.period), upper(o.period) - 1, o.value, trim_scale(f.num / f.den),
                trim_scale(o.value - f.num / f.den),
-               CASE WHEN credit._prefers_reported(o.metric) THEN 'reported' ELSE 'measured' END,
+               coalesce((SELECT p.preferred FROM credit.figure_precedence p WHERE p.metric = o.metric), 'measured'),
                o.source, o.observed_by, o.observed_at
-          FROM credit.observation o
+          -- region by region, since the figures of a few are held
+          FROM (SELECT x.* FROM credit.observation x ORDER BY x.region) o
          CROSS JOIN LATERAL credit._measured(o.metric, o.region, o.segment, o.period) f
          WHERE EXISTS (SELECT FROM credit.metric_source s WHERE s.metric = o.metric AND s.ledger IS NOT NULL)
            AND f.num IS NOT NULL AND o.value <> f.num / f.den;
@@ -90,3 +91,6 @@ GRANT EXECUTE ON FUNCTION credit._conflicts() TO credit_operator, credit_analyst
 GRANT EXECUTE ON FUNCTION credit.set_precedence(text, text, text) TO credit_operator;
 SELECT pg_catalog.pg_extension_config_dump('credit.figure_precedence', '');
 SELECT credit._audit_table('credit.figure_precedence');
+CREATE TRIGGER figure_changed AFTER INSERT OR UPDATE OR DELETE OR TRUNCATE ON credit.figure_precedence
+    FOR EACH STATEMENT EXECUTE FUNCTION credit._figure_changed();
+ALTER TABLE credit.figure_precedence ENABLE ALWAYS TRIGGER figure_changed;

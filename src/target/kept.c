@@ -3,9 +3,13 @@
  *		Figures of the ledgers for who judges targets.
  *
  * Judging the targets of a pack asks for some hundred figures of one region.  At
- * the first question all sums of the region are read in one query, with what is
- * not folded yet, and held for as long as the snapshots of the questions show the
- * same and this transaction goes on.  Sums over months are made here, exactly as SQL makes them.
+ * the first question all sums of the ledgers of the region are read in one query,
+ * with what is not folded yet, and all figures that are reported of it in another,
+ * and held for as long as the snapshots of the questions show the same.  Other
+ * snapshots show the same when in both nothing waits for a folder and both see
+ * the same turn as the last: folders take turns, and each row that figures are
+ * made of changes in one, or who changes it leaves a row that waits for one.  So a
+ * session that asks again, in whatever transaction, reads one row.
  */
 #include "postgres.h"
 
@@ -20,6 +24,8 @@
 #include "utils/date.h"
 #include "utils/datetime.h"
 #include "utils/hsearch.h"
+#include "utils/jsonb.h"
+#include "utils/lsyscache.h"
 #include "utils/memutils.h"
 #include "utils/numeric.h"
 #include "utils/rangetypes.h"
@@ -29,45 +35,24 @@
 
 #include "core/core.h"
 #include "identity/identity.h"
+#include "target/kept.h"
 #include "target/measure.h"
-
-PG_FUNCTION_INFO_V1(pgcredit_ledger_figure);
-PG_FUNCTION_INFO_V1(pgcredit_ledger_periods);
-PG_FUNCTION_INFO_V1(pgcredit_ledger_reach);
 
 /* Regions held at a time. */
 #define REGIONS_MOST	16
 
-/* Bytes of a metric's code, which the table of metrics limits. */
-#define METRIC_MOST		84
-
-/* What credit._ledger_metrics() says of a metric. */
-typedef struct Metric
+/* Figures that are reported of a metric and a segment. */
+typedef struct ToldKey
 {
-	char		code[METRIC_MOST];	/* key */
-	int32		source_id;
-	int32		widest;			/* source of the same ledger that counts most rows */
-	int32		version;
-	char		kind;			/* first letter of it */
-	bool		of_day;
-	text	   *ledger;
-} Metric;
+	int32		metric;			/* Metric.number */
+	int32		segment;
+} ToldKey;
 
-typedef struct SumKey
+typedef struct ToldOfMetric
 {
-	int32		source_id;
-	int32		month;			/* months since the year 0 */
-	int32		segment;		/* index of Region.segments; 0: all */
-} SumKey;
-
-typedef struct KeptSum
-{
-	SumKey		key;
-	int64		n;
-	int64		subjects;
-	Datum		value;			/* numeric */
-	Datum		weight;
-} KeptSum;
+	ToldKey		key;
+	Told	   *newest;
+} ToldOfMetric;
 
 /* A distinct count over several months, counted when it was first asked for. */
 typedef struct CountKey
@@ -84,21 +69,19 @@ typedef struct KeptCount
 	Datum		value;
 } KeptCount;
 
-typedef struct Region
+/* A turn of folding, by what a transaction that is rolled back cannot repeat. */
+typedef struct Turn
 {
-	MemoryContext context;		/* NULL: free */
-	int64		code;
-	int			oldest;			/* months that have a sum */
-	int			newest;
-	int			n_segments;
-	int			max_segments;
-	text	  **segments;
-	HTAB	   *sums;
-	HTAB	   *counts;
-} Region;
+	bool		known;			/* false: something waits, or nothing is held */
+	int64		number;
+	TimestampTz at;
+	TransactionId xid;
+} Turn;
 
 static MemoryContext held = NULL;	/* metrics, and above the contexts of regions */
 static SnapshotData held_for;	/* what tells what it shows */
+static bool held_for_ends;		/* the transaction of it, or a part of it, is over */
+static Turn held_turn;			/* last one that it shows */
 static HTAB *metrics;
 static ArrayType *sources;		/* those of metrics */
 static Region regions[REGIONS_MOST];
@@ -111,13 +94,18 @@ forget(void)
 		return;
 	MemoryContextDelete(held);
 	held = NULL;
+	held_turn.known = false;
 	memset(regions, 0, sizeof(regions));
 }
 
 static void
 at_xact(XactEvent event, void *arg)
 {
-	forget();
+	if (event != XACT_EVENT_COMMIT && event != XACT_EVENT_ABORT && event != XACT_EVENT_PREPARE)
+		return;
+	held_for_ends = true;
+	if (!held_turn.known)
+		forget();
 }
 
 static void
@@ -125,7 +113,7 @@ at_subxact(SubXactEvent event, SubTransactionId me, SubTransactionId parent, voi
 {
 	/* What it wrote is gone, and no command counter tells. */
 	if (event == SUBXACT_EVENT_ABORT_SUB)
-		forget();
+		held_for_ends = true;
 }
 
 void
@@ -133,29 +121,6 @@ pgcredit_kept_init(void)
 {
 	RegisterXactCallback(at_xact, NULL);
 	RegisterSubXactCallback(at_subxact, NULL);
-}
-
-static int
-month_of(DateADT day)
-{
-	int			year,
-				month,
-				mday;
-
-	j2date(day + POSTGRES_EPOCH_JDATE, &year, &month, &mday);
-	return year * 12 + month - 1;
-}
-
-static DateADT
-first_day(int month)
-{
-	return date2j(month / 12, month % 12 + 1, 1) - POSTGRES_EPOCH_JDATE;
-}
-
-static bool
-is_first(DateADT day)
-{
-	return !DATE_NOT_FINITE(day) && first_day(month_of(day)) == day;
 }
 
 /*
@@ -198,6 +163,15 @@ text_in(MemoryContext context, Datum value)
 	return copy;
 }
 
+static bool
+is_null(SPITupleTable *rows, uint64 row, int n)
+{
+	bool		isnull;
+
+	(void) SPI_getbinval(rows->vals[row], rows->tupdesc, n, &isnull);
+	return isnull;
+}
+
 static void
 read_metrics(void)
 {
@@ -206,44 +180,90 @@ read_metrics(void)
 	SPITupleTable *rows;
 	PgcreditOwner saved;
 	Datum	   *ids;
+	int			n_ids = 0;
 	MemoryContext context = AllocSetContextCreate(CurrentMemoryContext, "pgcredit kept figures", ALLOCSET_DEFAULT_SIZES);
 	MemoryContext old;
 
 	ctl.hcxt = context;
-	metrics = hash_create("pgcredit metrics of ledgers", 128, &ctl, HASH_ELEM | HASH_STRINGS | HASH_CONTEXT);
+	metrics = hash_create("pgcredit metrics", 256, &ctl, HASH_ELEM | HASH_STRINGS | HASH_CONTEXT);
 	pgcredit_owner_begin(&saved);
 	SPI_connect();
-	rows = rows_of(&plan, "SELECT metric, source_id, widest, kind, ledger, version, of_day FROM credit._ledger_metrics()",
-				   0, NULL, NULL);
+	rows = rows_of(&plan, "SELECT d.metric, d.left_metric, d.left_segment, d.ledger, d.source_id, d.widest, d.kind, d.version, d.of_day,"
+				   " EXISTS (SELECT FROM credit.figure_precedence p WHERE p.metric = d.metric AND p.preferred = 'reported')"
+				   " FROM credit._metric_definitions() d", 0, NULL, NULL);
 	ids = palloc(sizeof(Datum) * (SPI_processed * 2 + 1));
 	for (uint64 i = 0; i < SPI_processed; i++)
 	{
 		char	   *code = TextDatumGetCString(column(rows, i, 1));
 		Metric	   *metric = hash_search(metrics, code, HASH_ENTER, NULL);
 
-		metric->source_id = DatumGetInt32(ids[2 * i] = column(rows, i, 2));
-		metric->widest = DatumGetInt32(ids[2 * i + 1] = column(rows, i, 3));
-		metric->kind = *TextDatumGetCString(column(rows, i, 4));
-		metric->ledger = text_in(context, column(rows, i, 5));
-		metric->version = DatumGetInt32(column(rows, i, 6));
-		metric->of_day = DatumGetBool(column(rows, i, 7));
+		memset((char *) metric + offsetof(Metric, number), 0, sizeof(Metric) - offsetof(Metric, number));
+		metric->number = i;
+		metric->reported_first = DatumGetBool(column(rows, i, 10));
+		if (!is_null(rows, i, 2))
+			strlcpy(metric->left, TextDatumGetCString(column(rows, i, 2)), METRIC_MOST);
+		if (!is_null(rows, i, 3))
+			metric->left_segment = text_in(context, column(rows, i, 3));
+		if (is_null(rows, i, 4))
+			continue;
+		metric->ledger = text_in(context, column(rows, i, 4));
+		metric->source_id = DatumGetInt32(ids[n_ids++] = column(rows, i, 5));
+		metric->widest = DatumGetInt32(ids[n_ids++] = column(rows, i, 6));
+		metric->kind = *TextDatumGetCString(column(rows, i, 7));
+		metric->version = DatumGetInt32(column(rows, i, 8));
+		metric->of_day = DatumGetBool(column(rows, i, 9));
 	}
 	old = MemoryContextSwitchTo(context);
-	sources = construct_array(ids, SPI_processed * 2, INT4OID, sizeof(int32), true, TYPALIGN_INT);
+	sources = construct_array(ids, n_ids, INT4OID, sizeof(int32), true, TYPALIGN_INT);
 	MemoryContextSwitchTo(old);
 	SPI_finish();
 	pgcredit_owner_end(&saved);
 	/* Only now is it whole: it must not be found half made after an error. */
-	MemoryContextSetParent(context, TopTransactionContext);
+	MemoryContextSetParent(context, CacheMemoryContext);
 	held = context;
+	held_for.xip = held_for.subxip = NULL;
+}
+
+/*
+ * The last turn that the active snapshot shows.
+ */
+static Turn
+last_turn(void)
+{
+	static SPIPlanPtr plan = NULL;
+	Turn		turn = {0};
+	SPITupleTable *rows;
+	PgcreditOwner saved;
+
+	pgcredit_owner_begin(&saved);
+	SPI_connect();
+	rows = rows_of(&plan, "SELECT f.turns, coalesce(f.folded_at, '-infinity'), f.xmin FROM credit._measure_fold f"
+				   " WHERE NOT EXISTS (SELECT FROM credit._measure_delta) AND NOT EXISTS (SELECT FROM credit._region_change)"
+				   "   AND NOT EXISTS (SELECT FROM credit._figure_change)", 0, NULL, NULL);
+	if (SPI_processed == 1)
+	{
+		turn.known = true;
+		turn.number = DatumGetInt64(column(rows, 0, 1));
+		turn.at = DatumGetTimestampTz(column(rows, 0, 2));
+		turn.xid = DatumGetTransactionId(column(rows, 0, 3));
+	}
+	SPI_finish();
+	pgcredit_owner_end(&saved);
+	return turn;
+}
+
+static bool
+same_turn(const Turn *a, const Turn *b)
+{
+	return a->known && b->known && a->number == b->number && a->at == b->at && a->xid == b->xid;
 }
 
 /*
  * Index of a segment, which is added when "add" says so; else -1.  The empty one,
  * at 0, is all of them.
  */
-static int
-segment_of(Region *region, const text *segment, bool add)
+int
+pgcredit_kept_segment(Region *region, const text *segment, bool add)
 {
 	Size		size = VARSIZE_ANY_EXHDR(segment);
 
@@ -290,7 +310,7 @@ read_sums(Region *region)
 		SumKey		key = {
 			.source_id = DatumGetInt32(column(rows, i, 1)),
 			.month = month_of(DatumGetDateADT(column(rows, i, 2))),
-			.segment = segment_of(region, DatumGetTextPP(column(rows, i, 3)), true)
+			.segment = pgcredit_kept_segment(region, DatumGetTextPP(column(rows, i, 3)), true)
 		};
 		KeptSum    *sum = hash_search(region->sums, &key, HASH_ENTER, &found);
 
@@ -308,21 +328,69 @@ read_sums(Region *region)
 	pgcredit_owner_end(&saved);
 }
 
+Metric *
+pgcredit_kept_metric(const char *code)
+{
+	return hash_search(metrics, code, HASH_FIND, NULL);
+}
+
+static void
+read_told(Region *region)
+{
+	static SPIPlanPtr plan = NULL;
+	Oid			types[] = {TEXTOID};
+	Datum		values[] = {code_of(region)};
+	SPITupleTable *rows;
+	PgcreditOwner saved;
+
+	pgcredit_owner_begin(&saved);
+	SPI_connect();
+	/* each goes before those that are there */
+	rows = rows_of(&plan, "SELECT metric, segment, lower(period), upper(period), value, source, derived FROM credit.observation"
+				   " WHERE region OPERATOR(credit.=) $1::credit.region_code ORDER BY upper(period), lower(period) DESC",
+				   1, types, values);
+	for (uint64 i = 0; i < SPI_processed; i++)
+	{
+		ToldKey		key = {
+			.metric = pgcredit_kept_metric(TextDatumGetCString(column(rows, i, 1)))->number,
+			.segment = pgcredit_kept_segment(region, DatumGetTextPP(column(rows, i, 2)), true)
+		};
+		bool		found;
+		ToldOfMetric *of = hash_search(region->told, &key, HASH_ENTER, &found);
+		Told	   *told = MemoryContextAlloc(region->context, sizeof(Told));
+		MemoryContext old = MemoryContextSwitchTo(region->context);
+
+		told->next = found ? of->newest : NULL;
+		told->span.from = DatumGetDateADT(column(rows, i, 3));
+		told->span.until = DatumGetDateADT(column(rows, i, 4));
+		told->value = NumericGetDatum(DatumGetNumericCopy(column(rows, i, 5)));
+		told->source = text_in(region->context, column(rows, i, 6));
+		told->derived = DatumGetBool(column(rows, i, 7));
+		of->newest = told;
+		MemoryContextSwitchTo(old);
+	}
+	SPI_finish();
+	pgcredit_owner_end(&saved);
+}
+
 static Region *
 read_region(int64 code)
 {
 	HASHCTL		sums = {.keysize = sizeof(SumKey), .entrysize = sizeof(KeptSum)};
 	HASHCTL		counts = {.keysize = sizeof(CountKey), .entrysize = sizeof(KeptCount)};
+	HASHCTL		told = {.keysize = sizeof(ToldKey), .entrysize = sizeof(ToldOfMetric)};
 	Region		region = {.code = code, .oldest = PG_INT32_MAX, .newest = PG_INT32_MIN, .max_segments = 8};
 	Region	   *place = &regions[next_region];
 
 	region.context = AllocSetContextCreate(CurrentMemoryContext, "pgcredit kept figures of a region", ALLOCSET_DEFAULT_SIZES);
-	sums.hcxt = counts.hcxt = region.context;
+	sums.hcxt = counts.hcxt = told.hcxt = region.context;
 	region.segments = MemoryContextAlloc(region.context, sizeof(text *) * region.max_segments);
-	(void) segment_of(&region, cstring_to_text(""), true);
+	(void) pgcredit_kept_segment(&region, cstring_to_text(""), true);
 	region.sums = hash_create("pgcredit kept sums", 2048, &sums, HASH_ELEM | HASH_BLOBS | HASH_CONTEXT);
 	region.counts = hash_create("pgcredit kept counts", 16, &counts, HASH_ELEM | HASH_BLOBS | HASH_CONTEXT);
+	region.told = hash_create("pgcredit reported figures", 256, &told, HASH_ELEM | HASH_BLOBS | HASH_CONTEXT);
 	read_sums(&region);
+	read_told(&region);
 	if (place->context != NULL)
 		MemoryContextDelete(place->context);
 	MemoryContextSetParent(region.context, held);
@@ -344,9 +412,18 @@ xids_in(MemoryContext context, const TransactionId *xids, int n)
 static void
 hold_for(const SnapshotData *snapshot)
 {
+	TransactionId *xip = held_for.xip;
+	TransactionId *subxip = held_for.subxip;
+
 	held_for = *snapshot;
 	held_for.xip = xids_in(held, snapshot->xip, snapshot->xcnt);
 	held_for.subxip = xids_in(held, snapshot->subxip, snapshot->subxcnt);
+	held_for_ends = false;
+	if (xip != NULL)
+	{
+		pfree(xip);
+		pfree(subxip);
+	}
 }
 
 /*
@@ -356,7 +433,7 @@ hold_for(const SnapshotData *snapshot)
 static bool
 shows_the_same(const SnapshotData *snapshot)
 {
-	return snapshot->xmin == held_for.xmin && snapshot->xmax == held_for.xmax && snapshot->curcid == held_for.curcid &&
+	return !held_for_ends && snapshot->xmin == held_for.xmin && snapshot->xmax == held_for.xmax && snapshot->curcid == held_for.curcid &&
 		snapshot->xcnt == held_for.xcnt && snapshot->subxcnt == held_for.subxcnt &&
 		snapshot->suboverflowed == held_for.suboverflowed && snapshot->takenDuringRecovery == held_for.takenDuringRecovery &&
 		(snapshot->xcnt == 0 || memcmp(snapshot->xip, held_for.xip, sizeof(TransactionId) * snapshot->xcnt) == 0) &&
@@ -364,56 +441,42 @@ shows_the_same(const SnapshotData *snapshot)
 }
 
 /*
- * What is held of a metric and a region, read if need be; false when no ledger
- * has the metric.
+ * What is held of a region, read if need be.  Pointers into it are good until the
+ * next call.
  */
-static bool
-look_up(const text *code, int64 region_code, Metric **metric, Region **region)
+Region *
+pgcredit_kept_region(int64 region_code)
 {
 	Snapshot	snapshot = GetActiveSnapshot();
 
-	if (held != NULL && !shows_the_same(snapshot))
-		forget();
-	if (held == NULL)
+	if (held == NULL || !shows_the_same(snapshot))
 	{
-		read_metrics();
+		Turn		turn = last_turn();
+
+		if (held == NULL || !same_turn(&turn, &held_turn))
+		{
+			forget();
+			read_metrics();
+			held_turn = turn;
+		}
 		hold_for(snapshot);
 	}
-	*metric = hash_search(metrics, text_to_cstring(code), HASH_FIND, NULL);
-	if (*metric == NULL)
-		return false;
 	for (int i = 0; i < REGIONS_MOST; i++)
 		if (regions[i].context != NULL && regions[i].code == region_code)
-		{
-			*region = &regions[i];
-			return true;
-		}
-	*region = read_region(region_code);
-	return true;
+			return &regions[i];
+	return read_region(region_code);
 }
 
-static KeptSum *
-sum_of(Region *region, int32 source_id, int month, int segment)
+KeptSum *
+pgcredit_kept_sum(Region *region, int32 source_id, int month, int segment)
 {
 	SumKey		key = {.source_id = source_id, .month = month, .segment = segment};
 
 	return hash_search(region->sums, &key, HASH_FIND, NULL);
 }
 
-/*
- * Whether the ledger has rows of the region in a month.
- */
-static bool
-has_rows(Region *region, const Metric *metric, int month)
-{
-	KeptSum    *own = sum_of(region, metric->source_id, month, 0);
-	KeptSum    *widest = sum_of(region, metric->widest, month, 0);
-
-	return (own && (own->n > 0 || own->subjects > 0)) || (widest && (widest->n > 0 || widest->subjects > 0));
-}
-
-static Datum
-distinct_count(Region *region, const Metric *metric, int first, int last, int segment)
+Datum
+pgcredit_kept_distinct(Region *region, const Metric *metric, int first, int last, int segment)
 {
 	static SPIPlanPtr plan = NULL;
 	Oid			types[] = {INT4OID, DATEOID, DATEOID, TEXTOID, TEXTOID};
@@ -429,7 +492,7 @@ distinct_count(Region *region, const Metric *metric, int first, int last, int se
 	pgcredit_owner_begin(&saved);
 	SPI_connect();
 	rows = rows_of(&plan, "SELECT credit._measure_distinct($1, $2, $3, $4::credit.region_code, $5)", 5, types,
-				   (Datum[]) {Int32GetDatum(metric->source_id), DateADTGetDatum(first_day(first)), DateADTGetDatum(first_day(last)),
+				   (Datum[]) {Int32GetDatum(metric->source_id), DateADTGetDatum(month_start(first)), DateADTGetDatum(month_start(last)),
 							  code_of(region), PointerGetDatum(region->segments[segment])});
 	old = MemoryContextSwitchTo(region->context);
 	value = NumericGetDatum(DatumGetNumericCopy(column(rows, 0, 1)));
@@ -441,144 +504,12 @@ distinct_count(Region *region, const Metric *metric, int first, int last, int se
 	return value;
 }
 
-/*
- * The figure over months; 0 for NULL, which an average without weight is.
- */
-static Datum
-figure_over(Region *region, const Metric *metric, int first, int last, const text *name)
+Told *
+pgcredit_kept_told(Region *region, const Metric *metric, const text *segment)
 {
-	int			segment = segment_of(region, name, metric->kind == 'd' && first < last);
-	int64		n = 0;
-	Datum		value = NumericGetDatum(int64_to_numeric(0));
-	Datum		weight = value;
+	ToldKey		key = {.metric = metric->number, .segment = pgcredit_kept_segment(region, segment, false)};
+	ToldOfMetric *of = key.segment < 0 ? NULL : hash_search(region->told, &key, HASH_FIND, NULL);
 
-	if (metric->kind == 'd' && first < last)
-		return distinct_count(region, metric, first, last, segment);
-	for (int month = first; month <= last && segment >= 0; month++)
-	{
-		KeptSum    *sum = sum_of(region, metric->source_id, month, segment);
-
-		if (sum == NULL)
-			continue;
-		n += metric->kind == 'd' ? sum->subjects : sum->n;
-		value = DirectFunctionCall2(numeric_add, value, sum->value);
-		weight = DirectFunctionCall2(numeric_add, weight, sum->weight);
-	}
-	if (metric->kind == 'd' || metric->kind == 'c')
-		return NumericGetDatum(int64_to_numeric(n));
-	if (metric->kind == 's')
-		return value;
-	if (DatumGetInt32(DirectFunctionCall2(numeric_cmp, weight, NumericGetDatum(int64_to_numeric(0)))) == 0)
-		return (Datum) 0;
-	return DirectFunctionCall2(numeric_div, value, weight);
+	return of == NULL ? NULL : of->newest;
 }
 
-/*
- * The months of a period that the metric can have a figure of, false if it is none.
- */
-static bool
-months_of(const Metric *metric, RangeType *period, int *first, int *last)
-{
-	TypeCacheEntry *type = lookup_type_cache(DATERANGEOID, TYPECACHE_RANGE_INFO);
-	RangeBound	lower,
-				upper;
-	bool		empty;
-	DateADT		from,
-				until;
-
-	range_deserialize(type, period, &lower, &upper, &empty);
-	if (empty || lower.infinite || upper.infinite)
-		return false;
-	from = DatumGetDateADT(lower.val);
-	until = DatumGetDateADT(upper.val);
-	if (!is_first(until) || DATE_NOT_FINITE(from) || metric->of_day != (until - from == 1))
-		return false;
-	*last = month_of(until) - 1;
-	*first = metric->of_day ? *last : month_of(from);
-	return metric->of_day || is_first(from);
-}
-
-/*
- * credit._ledger_figure(metric text, region credit.region_code, segment text, period daterange,
- *		OUT value numeric, OUT ledger text, OUT version integer)
- */
-Datum
-pgcredit_ledger_figure(PG_FUNCTION_ARGS)
-{
-	Datum		values[3] = {0};
-	bool		nulls[3] = {true, true, true};
-	TupleDesc	desc;
-	Metric	   *metric;
-	Region	   *region;
-	int			first,
-				last,
-				month;
-
-	if (get_call_result_type(fcinfo, NULL, &desc) != TYPEFUNC_COMPOSITE)
-		elog(ERROR, "return type must be a row type");
-	if (look_up(PG_GETARG_TEXT_PP(0), PG_GETARG_REGION_CODE(1), &metric, &region) &&
-		months_of(metric, PG_GETARG_RANGE_P(3), &first, &last))
-	{
-		for (month = first; month <= last && has_rows(region, metric, month); month++)
-			;
-		if (month > last)
-		{
-			values[0] = figure_over(region, metric, first, last, PG_GETARG_TEXT_PP(2));
-			values[1] = PointerGetDatum(metric->ledger);
-			values[2] = Int32GetDatum(metric->version);
-			nulls[0] = nulls[1] = nulls[2] = values[0] == (Datum) 0;
-		}
-	}
-	PG_RETURN_DATUM(HeapTupleGetDatum(heap_form_tuple(BlessTupleDesc(desc), values, nulls)));
-}
-
-/*
- * credit._ledger_periods(metric text, region credit.region_code, first_end date, last_end date)
- * returns daterange[]
- */
-Datum
-pgcredit_ledger_periods(PG_FUNCTION_ARGS)
-{
-	DateADT		first_end = PG_GETARG_DATEADT(2);
-	DateADT		last_end = PG_GETARG_DATEADT(3);
-	TypeCacheEntry *type = lookup_type_cache(DATERANGEOID, TYPECACHE_RANGE_INFO);
-	Metric	   *metric;
-	Region	   *region;
-	Datum	   *periods;
-	int			n = 0;
-
-	if (!look_up(PG_GETARG_TEXT_PP(0), PG_GETARG_REGION_CODE(1), &metric, &region) || region->newest < region->oldest)
-		PG_RETURN_ARRAYTYPE_P(construct_empty_array(DATERANGEOID));
-	periods = palloc(sizeof(Datum) * (region->newest - region->oldest + 1));
-	for (int month = region->newest; month >= region->oldest; month--)
-	{
-		DateADT		until = first_day(month + 1);
-		RangeBound	lower = {.val = DateADTGetDatum(metric->of_day ? until - 1 : first_day(month)), .inclusive = true, .lower = true};
-		RangeBound	upper = {.val = DateADTGetDatum(until)};
-
-		if (until - 1 >= first_end && until - 1 <= last_end && has_rows(region, metric, month))
-			periods[n++] = RangeTypePGetDatum(pgcredit_range(type, &lower, &upper));
-	}
-	PG_RETURN_ARRAYTYPE_P(construct_array(periods, n, DATERANGEOID, type->typlen, type->typbyval, type->typalign));
-}
-
-/*
- * credit._ledger_reach(metric text, region credit.region_code, first_day date, last_day date) returns date
- */
-Datum
-pgcredit_ledger_reach(PG_FUNCTION_ARGS)
-{
-	DateADT		from = PG_GETARG_DATEADT(2);
-	DateADT		until = PG_GETARG_DATEADT(3);
-	Metric	   *metric;
-	Region	   *region;
-	int			month;
-
-	if (!is_first(from) || !look_up(PG_GETARG_TEXT_PP(0), PG_GETARG_REGION_CODE(1), &metric, &region) || metric->of_day)
-		PG_RETURN_NULL();
-	for (month = month_of(from); first_day(month + 1) - 1 <= until && has_rows(region, metric, month); month++)
-		;
-	if (month == month_of(from))
-		PG_RETURN_NULL();
-	PG_RETURN_DATEADT(first_day(month));
-}

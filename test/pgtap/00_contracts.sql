@@ -24,8 +24,8 @@ CREATE TEMP VIEW by_public AS
      WHERE a.grantee = 0 AND a.privilege_type = 'EXECUTE';
 
 CREATE TEMP VIEW unpinned AS
-    SELECT unnest('{_stored,_measured,_figure_at,_periods,_latest,_next_piece,_sum_from,_ratio,_growth,_base_period,
-                    _judge,_judge_point,_judge_change,_judge_sum,_judge_each,_case_of,_why,_on_path,_prefers_reported}'::name[]) AS proname;
+    SELECT unnest('{_figure_at,_latest,_sum_from,_ratio,_growth,_base_period,
+                    _judge,_judge_point,_judge_change,_judge_sum,_judge_each,_case_of,_why,_on_path}'::name[]) AS proname;
 
 SELECT ok((SELECT count(*) FROM member) > 5, 'the extension has members to look at');
 

@@ -19,7 +19,7 @@ CREATE TEMP VIEW derived AS
     SELECT unnest(ARRAY['credit.audit_leaf', 'credit.audit_node', 'credit.audit_history', 'credit.audit_history_state',
                         'credit.audit_descriptor', 'credit.audit_bulk', 'credit.category_view', 'credit._installed', 'credit.ledger_partition',
                         'credit._measure_delta', 'credit._measure_cell', 'credit._measure_total', 'credit._measure_subject',
-                        'credit._measure_rollup', 'credit._region_within', 'credit._region_change', 'credit._measure_fold'])::regclass AS oid;
+                        'credit._measure_rollup', 'credit._region_within', 'credit._region_change', 'credit._figure_change', 'credit._measure_fold'])::regclass AS oid;
 
 SELECT is_empty($$
     SELECT r.oid::regclass FROM rel r

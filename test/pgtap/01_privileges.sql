@@ -499,6 +499,8 @@ INSERT INTO expected SELECT trim(l), '.......' FROM string_to_table($$
     credit._measure_distinct(integer,date,date,credit.region_code,text)
     credit._want_folder()
     credit._region_changed()
+    credit._figure_changed()
+    credit._metric_definitions()
     credit._region_tree()
     credit._roll_up(credit.region_code[],integer[])
     credit._fold_tree()
@@ -514,12 +516,8 @@ INSERT INTO expected SELECT trim(l), '.......' FROM string_to_table($$
     credit._measure_source(credit.metric_source,date,date,credit.region_code[],integer,text,text)
     credit._places(credit.region_code)
     credit._ledger_source(text)
-    credit._ledger_metrics()
-    credit._ledger_figure(text,credit.region_code,text,daterange)
     credit._ledger_periods(text,credit.region_code,date,date)
-    credit._ledger_reach(text,credit.region_code,date,date)
     credit._measured(text,credit.region_code,text,daterange)
-    credit._prefers_reported(text)
     credit._member_drivers(credit.target,credit.region_code,date)
     credit._part(text,text,daterange,credit.region_code[],text,text)
     credit._unversioned(jsonb)
@@ -1013,6 +1011,7 @@ INSERT INTO expected VALUES
     ('table credit._measure_rollup',        '.......'),
     ('table credit._region_within',         '.......'),
     ('table credit._region_change',         '.......'),
+    ('table credit._figure_change',         '.......'),
     ('table credit._measure_subject',       '.......'),
     ('table credit._measure_fold',          '.......'),
     ('view credit._measure_all',            '.......'),

@@ -38,6 +38,7 @@ INSERT INTO unaudited VALUES
     ('credit._measure_rollup',      'derived from the ledgers'),
     ('credit._region_within',       'derived from credit.region'),
     ('credit._region_change',       'derived from credit.region'),
+    ('credit._figure_change',       'says that figures have changed'),
     ('credit._measure_subject',     'derived from the ledgers'),
     ('credit._measure_fold',        'counts what was folded');
 CREATE TEMP VIEW tab AS

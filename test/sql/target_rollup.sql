@@ -84,35 +84,35 @@ SELECT * FROM pg_temp.figures();
 ROLLBACK TO s;
 
 -- Figures of targets are held for a snapshot: never longer. What this transaction writes, and takes back, is seen.
-SELECT * FROM credit._ledger_figure('loan_balance', '330000', '', '[2024-01-31,2024-02-01)');
+SELECT num, den, period, used, lacking FROM credit._measured('loan_balance', '330000', '', '[2024-01-31,2024-02-01)');
 INSERT INTO credit.loan_balance (institution_id, key, month, subject_id, region, balance, small_micro) VALUES (4, 'z', '2024-01-01', 15, '330302', 1000, true);
-SELECT value FROM credit._ledger_figure('loan_balance', '330000', '', '[2024-01-31,2024-02-01)');
+SELECT num FROM credit._measured('loan_balance', '330000', '', '[2024-01-31,2024-02-01)');
 SAVEPOINT t;
 INSERT INTO credit.loan_balance (institution_id, key, month, subject_id, region, balance) VALUES (4, 'w', '2024-01-01', 15, '330302', 5000);
-SELECT value FROM credit._ledger_figure('loan_balance', '330000', '', '[2024-01-31,2024-02-01)');
+SELECT num FROM credit._measured('loan_balance', '330000', '', '[2024-01-31,2024-02-01)');
 ROLLBACK TO t;
-SELECT a.value, b.value AS of_m, c.value AS of_none
-  FROM credit._ledger_figure('loan_balance', '330000', '', '[2024-01-31,2024-02-01)') a,
-       credit._ledger_figure('small_micro_borrower_count', '330000', 'm', '[2024-01-31,2024-02-01)') b,
-       credit._ledger_figure('small_micro_borrower_count', '330000', 'no such', '[2024-01-31,2024-02-01)') c;
+SELECT a.num, b.num AS of_m, c.num AS of_none
+  FROM credit._measured('loan_balance', '330000', '', '[2024-01-31,2024-02-01)') a,
+       credit._measured('small_micro_borrower_count', '330000', 'm', '[2024-01-31,2024-02-01)') b,
+       credit._measured('small_micro_borrower_count', '330000', 'no such', '[2024-01-31,2024-02-01)') c;
 -- no figure: another day, a month without rows, a metric that no ledger has, a period without end
-SELECT f.value FROM (VALUES ('loan_balance', '[2024-01-30,2024-01-31)'::daterange), ('loan_balance', '[2024-03-31,2024-04-01)'), ('loan_balance', '[2024-01-01,2024-02-01)'),
+SELECT f.num FROM (VALUES ('loan_balance', '[2024-01-30,2024-01-31)'::daterange), ('loan_balance', '[2024-03-31,2024-04-01)'), ('loan_balance', '[2024-01-01,2024-02-01)'),
     ('no such metric', '[2024-01-31,2024-02-01)'), ('loan_balance', 'empty'), ('loan_balance', '(,2024-02-01)'), ('loan_balance', '[-infinity,infinity]')) v(metric, period),
-    credit._ledger_figure(v.metric, '330000', '', v.period) f;
+    credit._measured(v.metric, '330000', '', v.period) f;
 SELECT credit._ledger_periods('loan_balance', '330000', '-infinity', 'infinity'), credit._ledger_periods('loan_balance', '330000', '2024-01-31', '2024-02-28'),
        credit._ledger_periods('loan_balance', '640000', '-infinity', 'infinity');
 -- flows: months one after the other, a distinct count over several counts once
 INSERT INTO credit.loan_issue (institution_id, key, month, subject_id, region, amount, first_loan, annual_review)
 SELECT 1, g::text, make_date(2024, m, 1), g, '330302', 10, true, true FROM (VALUES (1, 1), (1, 2), (2, 3), (1, 3), (1, 5)) v(g, m);
-SELECT credit._ledger_reach('annual_review_loan_volume', '330300', '2024-01-01', '2024-12-31') AS reach,
-       credit._ledger_reach('annual_review_loan_volume', '330300', '2024-01-01', '2024-02-15') AS whole_months,
-       credit._ledger_reach('annual_review_loan_volume', '330300', '2024-04-01', '2024-12-31') AS gap,
-       credit._ledger_reach('loan_balance', '330300', '2024-01-01', '2024-12-31') AS stock;
-SELECT m, p, f.value, f.ledger, f.version FROM unnest('{annual_review_loan_volume,new_first_loan_borrower_count}'::text[]) m,
-    unnest('{"[2024-01-01,2024-04-01)","[2024-03-01,2024-04-01)","[2024-03-01,2024-06-01)"}'::daterange[]) p, credit._ledger_figure(m, '330300', '', p) f ORDER BY 1, 2;
+SELECT credit._next_piece('annual_review_loan_volume', '330300', '', '2024-01-01', '2024-12-31') AS reach,
+       credit._next_piece('annual_review_loan_volume', '330300', '', '2024-01-01', '2024-02-15') AS whole_months,
+       credit._next_piece('annual_review_loan_volume', '330300', '', '2024-04-01', '2024-12-31') AS gap,
+       credit._next_piece('loan_balance', '330300', '', '2024-01-01', '2024-12-31') AS stock;
+SELECT m, p, f.num, f.used -> 0 ->> 'source' AS source, f.used -> 0 ->> 'version' AS version FROM unnest('{annual_review_loan_volume,new_first_loan_borrower_count}'::text[]) m,
+    unnest('{"[2024-01-01,2024-04-01)","[2024-03-01,2024-04-01)","[2024-03-01,2024-06-01)"}'::daterange[]) p, credit._measured(m, '330300', '', p) f ORDER BY 1, 2;
 -- more regions than are held at a time
-SELECT count(*), sum(f.value) FROM (SELECT ('3303' || lpad((g % 20)::text, 2, '0'))::credit.region_code AS r FROM generate_series(1, 100) g) x,
-    credit._ledger_figure('loan_balance', x.r, '', '[2024-01-31,2024-02-01)') f;
+SELECT count(*), sum(f.num) FROM (SELECT ('3303' || lpad((g % 20)::text, 2, '0'))::credit.region_code AS r FROM generate_series(1, 100) g) x,
+    credit._measured('loan_balance', x.r, '', '[2024-01-31,2024-02-01)') f;
 ROLLBACK;
 
 -- A snapshot that is kept sees no later change, and the next one does.
