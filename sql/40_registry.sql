@@ -235,6 +235,7 @@ CREATE TABLE credit.batch (
     batch_id bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
     content text NOT NULL CHECK (content IN ('record', 'subject', 'region', 'ledger')),
     category_id smallint REFERENCES credit.category,
+    ledger text,
     provider_id integer REFERENCES credit.institution,
     delivered_by text NOT NULL,
     batch_key text,
@@ -249,10 +250,12 @@ CREATE TABLE credit.batch (
     started_at timestamptz NOT NULL DEFAULT clock_timestamp(),
     finished_at timestamptz,
     CHECK ((content = 'record') = (category_id IS NOT NULL)),
+    CHECK ((content = 'ledger') = (ledger IS NOT NULL)),
     CHECK (finished_at IS NULL OR received = inserted + updated + unchanged + refused)
 );
 CREATE INDEX batch_key_idx ON credit.batch (provider_id, category_id, batch_key);
 COMMENT ON TABLE credit.batch IS 'deliveries, one row for each time one was given (批次)';
+COMMENT ON COLUMN credit.batch.ledger IS 'where the rows went, of a delivery to a ledger (台账)';
 COMMENT ON COLUMN credit.batch.provider_id IS 'institution that delivered; NULL for an operator';
 COMMENT ON COLUMN credit.batch.delivered_by IS 'database role that delivered';
 COMMENT ON COLUMN credit.batch.batch_key IS 'the provider''s name for the delivery; the same name again is the same delivery given again';

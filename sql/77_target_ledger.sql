@@ -479,8 +479,8 @@ BEGIN
     IF caller.status = 'suspended' THEN
         RAISE EXCEPTION 'institution "%" is suspended', caller.code USING ERRCODE = 'PC102';
     END IF;
-    INSERT INTO credit.batch AS b (content, provider_id, delivered_by, batch_key)
-    VALUES ('ledger', caller.institution_id, credit.calling_role()::text, credit._mask_text(batch_key))
+    INSERT INTO credit.batch AS b (content, ledger, provider_id, delivered_by, batch_key)
+    VALUES ('ledger', deliver.ledger, caller.institution_id, credit.calling_role()::text, credit._mask_text(batch_key))
     RETURNING b.batch_id INTO batch;
     got := ROW(batch, 0, 0, 0, 0, 0)::credit.batch_summary;
     FOR chunk IN

@@ -99,12 +99,9 @@ BEGIN
                 SELECT DISTINCT ON (c.institution_id, c.month, c.key) c.institution_id, c.month, c.key, c.batch_id, c.operation
                   FROM credit.ledger_correction c JOIN line n USING (institution_id, month, key)
                  WHERE c.ledger = $7 ORDER BY 1, 2, 3, c.batch_id DESC
-            ), elsewhere AS (
-                SELECT DISTINCT c.batch_id FROM credit.ledger_correction c WHERE c.ledger <> $7 AND c.month BETWEEN $3 AND $4
             ), brought AS (
                 SELECT b.batch_id, b.provider_id, b.newest_dated FROM credit.batch b
-                 WHERE b.content = 'ledger' AND b.newest_dated BETWEEN $3 AND $4 AND b.inserted > 0
-                   AND b.batch_id NOT IN (SELECT e.batch_id FROM elsewhere e)
+                 WHERE b.ledger = $7 AND b.newest_dated BETWEEN $3 AND $4 AND b.inserted > 0
             )
             SELECT $1 ->> 'metric', $2, $1 ->> 'region', $1 ->> 'segment', $1 ->> 'period', ($1 ->> 'value')::numeric, $1 ->> 'source',
                    n.month, i.code, n.key, n.value, n.weight,

@@ -128,8 +128,8 @@ SELECT inserted, updated, unchanged FROM credit.deliver('loan_balance', '2020-06
 SELECT inserted, updated, unchanged FROM credit.deliver('loan_balance', '2020-06-30', '[{"key": "c", "region": "330203", "balance": 4, "enterprise": true, "product": "p"}]');
 SELECT inserted, updated, unchanged FROM credit.deliver('loan_balance', '2020-05-30', '[{"key": "d", "region": "330203", "balance": 5, "enterprise": true, "product": "p"}]');
 RESET ROLE;
--- a: corrected by the third; b: the first, the one for guarantees that says nothing of its ledger, or the seventh; c: taken away by the
--- sixth and brought anew by the seventh
+-- a: corrected by the third; b: the first or the seventh, not those for guarantees; c: taken away by the sixth and brought anew by
+-- the seventh
 SELECT l.metric, l.key, l.value, ARRAY(SELECT b - :before FROM unnest(l.batches) b) AS deliveries
   FROM credit.target_lineage('ningbo-2020', 'NB-03', '2020-07-15') l WHERE l.month = '2020-06-01' ORDER BY 1, 2;
 -- projection: the line through four quarters, at the due date
