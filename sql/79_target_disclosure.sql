@@ -373,12 +373,6 @@ BEGIN
         SELECT known, c ->> 'dimension', ARRAY(SELECT jsonb_array_elements_text(c -> 'path')), c ->> 'item', (c ->> 'hidden')::boolean,
                CASE WHEN NOT (c ->> 'hidden')::boolean THEN (c ->> 'value')::numeric END
           FROM jsonb_array_elements(cells) c;
-        -- hidden before and zero now: it would be shown as nothing, and stay known as hidden
-        INSERT INTO credit._disclosure_cell
-        SELECT DISTINCT known, k.dimension, k.path, k.item, true, NULL::numeric FROM credit.disclosure d
-          JOIN credit._disclosure_cell k ON k.release = d.release
-         WHERE d.metric = release.metric AND d.month = first AND k.hidden
-        ON CONFLICT DO NOTHING;
     END IF;
     RETURN QUERY
         SELECT g.release, g.level, g.region, g.item, g.value FROM credit.released g
