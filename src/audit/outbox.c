@@ -36,7 +36,8 @@ PG_FUNCTION_INFO_V1(pgcredit_audit_write);
 PG_FUNCTION_INFO_V1(pgcredit_refuse_change);
 
 /*
- * Leave a finished entry in the outbox, or raise when it is too long.
+ * Leave a finished entry in the outbox, or raise when it is too long.  The lock
+ * on it is kept to the end of the transaction, as on any table written to.
  */
 void
 pgcredit_audit_write_entry(PgcreditEntry *entry)
@@ -55,7 +56,7 @@ pgcredit_audit_write_entry(PgcreditEntry *entry)
 	ExecStoreVirtualTuple(slot);
 	table_tuple_insert(rel, slot, GetCurrentCommandId(true), 0, NULL);
 	ExecDropSingleTupleTableSlot(slot);
-	table_close(rel, RowExclusiveLock);
+	table_close(rel, NoLock);
 	pgcredit_audit_note_outbox();
 }
 

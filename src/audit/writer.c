@@ -35,6 +35,7 @@
 #include "utils/timestamp.h"
 
 #include "audit/audit_internal.h"
+#include "audit/drain.h"
 #include "audit/list.h"
 #include "audit/log.h"
 #include "audit/notary.h"
@@ -44,23 +45,8 @@
 #include "crypto/crypto.h"
 
 #define BATCH_BYTES (512 * 1024)
-#define OUTBOX_AT_ONCE 1000
 /* Looked at without a wake-up as well: one is lost with a process that dies after its commit. */
 #define OUTBOX_LOOK_MS 1000L
-
-/* Columns of credit.audit_outbox */
-enum
-{
-	OUTBOX_ID, OUTBOX_PREFIX, OUTBOX_SUFFIX, OUTBOX_NATTS
-};
-
-typedef struct OutboxRow
-{
-	int64		id;
-	ItemPointerData tid;
-	char	   *prefix;
-	char	   *suffix;
-} OutboxRow;
 
 /*
  * How long to gather before a flush.  Readers answered by the last batch come
@@ -86,7 +72,6 @@ static int	my_slot = -1;
 static Gathering gathering;
 static const char *life = "start";	/* the writer's own entry that is due, or NULL */
 static bool started = false;	/* that of the start is written */
-static BlockNumber outbox_stopped_at = 0;	/* where the last turn left rows behind, or 0 */
 static char *settings = NULL;	/* in force when it last was, in TopMemoryContext */
 
 /* The batch whose readers are not answered yet; for the exit callback. */
@@ -124,82 +109,6 @@ writer_gone(int code, Datum arg)
 	answer_batch(0, ERRCODE_PGCREDIT_AUDIT_UNAVAILABLE);
 	if (my_slot >= 0)
 		pgcredit_queue_release(my_slot, false);
-}
-
-static int
-by_id(const void *a, const void *b)
-{
-	int64		x = ((const OutboxRow *) a)->id;
-	int64		y = ((const OutboxRow *) b)->id;
-
-	return x < y ? -1 : x > y;
-}
-
-/*
- * Read rows of the outbox in blocks [from, to) behind the n that there are, up to
- * OUTBOX_AT_ONCE.  Not by a sequential scan, which may begin in the middle of a
- * big table.
- */
-static int
-read_outbox(Relation rel, BlockNumber from, BlockNumber to, OutboxRow *rows, int n)
-{
-	TupleTableSlot *slot = table_slot_create(rel, NULL);
-	ItemPointerData first;
-	ItemPointerData last;
-	TableScanDesc scan;
-
-	ItemPointerSet(&first, from, FirstOffsetNumber);
-	ItemPointerSet(&last, to - 1, MaxOffsetNumber);
-	scan = table_beginscan_tidrange(rel, GetActiveSnapshot(), &first, &last);
-	while (n < OUTBOX_AT_ONCE && table_scan_getnextslot_tidrange(scan, ForwardScanDirection, slot))
-	{
-		OutboxRow  *row = &rows[n++];
-
-		slot_getallattrs(slot);
-		row->id = DatumGetInt64(slot->tts_values[OUTBOX_ID]);
-		row->prefix = TextDatumGetCString(slot->tts_values[OUTBOX_PREFIX]);
-		row->suffix = TextDatumGetCString(slot->tts_values[OUTBOX_SUFFIX]);
-		row->tid = slot->tts_tid;
-	}
-	ExecDropSingleTupleTableSlot(slot);
-	table_endscan(scan);
-	return n;
-}
-
-/*
- * Move the rows that committed transactions left in the outbox to the end of
- * the log, at most OUTBOX_AT_ONCE.  Returns whether some may be left; the next
- * call then begins where this one stopped, so that what many turns take away is
- * not read again by each.
- */
-static bool
-drain_outbox(Log *log)
-{
-	Relation	rel = table_open(pgcredit_relation_oid("audit_outbox", false),
-								 RowExclusiveLock);
-	OutboxRow  *rows = palloc(OUTBOX_AT_ONCE * sizeof(OutboxRow));
-	BlockNumber from = outbox_stopped_at;
-	int			n;
-
-	if (RelationGetDescr(rel)->natts != OUTBOX_NATTS)
-		elog(ERROR, "unexpected columns in credit.audit_outbox");
-	outbox_stopped_at = 0;
-	n = read_outbox(rel, from, InvalidBlockNumber, rows, 0);
-	/* rows may have come into room before it since */
-	if (n < OUTBOX_AT_ONCE && from > 0)
-		n = read_outbox(rel, 0, from, rows, n);
-	else if (n == OUTBOX_AT_ONCE)
-		outbox_stopped_at = ItemPointerGetBlockNumber(&rows[n - 1].tid);
-
-	qsort(rows, n, sizeof(OutboxRow), by_id);
-	for (int k = 0; k < n; k++)
-	{
-		pgcredit_log_append(log, rows[k].prefix, strlen(rows[k].prefix),
-				   rows[k].suffix, strlen(rows[k].suffix));
-		simple_table_tuple_delete(rel, &rows[k].tid, GetActiveSnapshot());
-	}
-	table_close(rel, RowExclusiveLock);
-	return n == OUTBOX_AT_ONCE;
 }
 
 /*
@@ -307,7 +216,7 @@ write_batch(const char *own, bool outbox, volatile uint64 *first_seq)
 		append_life(&log, own);
 	/* A write that committed before an access was asked for comes before it. */
 	if (outbox)
-		more = drain_outbox(&log);
+		more = pgcredit_drain_outbox(&log);
 	*first_seq = pgcredit_log_next_seq();
 	for (int k = 0; k < batch_items; k++, item = next_item(item))
 	{
@@ -362,7 +271,7 @@ try_write_batch(const char *own, bool outbox, bool *more_left)
 		AbortCurrentTransaction();
 		FlushErrorState();
 		pgcredit_log_forget();
-		outbox_stopped_at = 0;
+		pgcredit_drain_forget();
 		RESUME_INTERRUPTS();
 	}
 	PG_END_TRY();
@@ -491,19 +400,19 @@ writer_loop(void)
 		}
 		MemoryContextReset(turn);
 		MemoryContextSwitchTo(turn);
-		now = GetCurrentTimestamp();
-		outbox = pgcredit_queue_take_outbox_flag(my_slot) || more || now >= next_look;
-		if (outbox)
-			next_look = TimestampTzPlusMilliseconds(now, OUTBOX_LOOK_MS);
 		pgcredit_notary_ensure(my_slot);
 		pgcredit_worker_companion();
 		gather();
 		(void) pgcredit_queue_take(my_slot, batch, BATCH_BYTES, &batch_items);
+		/* Asked after that: a write that committed before one of these was put in is seen. */
+		now = GetCurrentTimestamp();
+		outbox = pgcredit_queue_take_outbox_flag(my_slot) || more || now >= next_look;
+		if (outbox)
+			next_look = TimestampTzPlusMilliseconds(now, OUTBOX_LOOK_MS);
 		if (batch_items > 0 || outbox || life)
 		{
 			int			n_items = batch_items;
 
-			now = GetCurrentTimestamp();
 			if (try_write_batch(life, outbox, &more))
 			{
 				started = true;
