@@ -12,13 +12,14 @@ COMMENT ON FUNCTION credit.verify_log(bigint, bigint, boolean) IS
     'recomputes the log''s hashes, tree, roots and signatures from its entries, and says what is wrong first and with which entry (日志核验)';
 
 CREATE FUNCTION credit._verify_progress(
-    OUT pid integer, OUT datid oid, OUT phase text, OUT entries_done bigint, OUT entries_total bigint, OUT started timestamptz)
+    OUT pid integer, OUT datid oid, OUT phase text, OUT entries_done bigint, OUT entries_total bigint, OUT started timestamptz,
+    OUT workers integer)
     RETURNS SETOF record
     AS 'MODULE_PATHNAME', 'pgcredit_verify_progress' LANGUAGE C VOLATILE STRICT PARALLEL RESTRICTED;
 COMMENT ON FUNCTION credit._verify_progress() IS 'verifications that run on this server (核验进度)';
 
 CREATE VIEW credit.stat_progress_verify WITH (security_barrier) AS
-SELECT p.pid, d.datname, p.phase, p.entries_done, p.entries_total, p.started
+SELECT p.pid, d.datname, p.phase, p.entries_done, p.entries_total, p.started, p.workers
   FROM credit._verify_progress() p LEFT JOIN pg_catalog.pg_database d ON d.oid = p.datid;
 COMMENT ON VIEW credit.stat_progress_verify IS 'how far credit.verify_log is, for each backend that runs it (核验进度)';
 

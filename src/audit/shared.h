@@ -80,6 +80,7 @@ typedef struct AuditVerify
 	Oid			dbid;
 	uint64		done;
 	uint64		total;
+	int			workers;
 	TimestampTz started;
 } AuditVerify;
 

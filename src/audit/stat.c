@@ -63,7 +63,8 @@ pgcredit_audit_wait(AuditWait wait)
 		[AUDIT_WAIT_LEAVE] = "PgcreditWriterLeave",
 		[AUDIT_WAIT_WRITER_IDLE] = "PgcreditWriterIdle",
 		[AUDIT_WAIT_NOTARY_IDLE] = "PgcreditNotaryIdle",
-		[AUDIT_WAIT_LAUNCHER_IDLE] = "PgcreditLauncherIdle"
+		[AUDIT_WAIT_LAUNCHER_IDLE] = "PgcreditLauncherIdle",
+		[AUDIT_WAIT_VERIFY] = "PgcreditVerify"
 	};
 	static uint32 known[AUDIT_WAITS];
 

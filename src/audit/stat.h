@@ -75,6 +75,7 @@ typedef enum AuditWait
 	AUDIT_WAIT_WRITER_IDLE,
 	AUDIT_WAIT_NOTARY_IDLE,
 	AUDIT_WAIT_LAUNCHER_IDLE,
+	AUDIT_WAIT_VERIFY,			/* credit.verify_log and its workers, for each other */
 	AUDIT_WAITS
 } AuditWait;
 

@@ -26,9 +26,7 @@
 #include "utils/snapmgr.h"
 
 #include "audit/audit_internal.h"
-#include "audit/list.h"
 #include "audit/verify.h"
-#include "audit/verify_find.h"
 #include "core/core.h"
 
 /* Leaves after which the progress is told; a multiple of TILE_WIDTH. */
@@ -82,104 +80,24 @@ pgcredit_verify_wrong(Verify *verify, const char *code, uint64 seq, const char *
  * ---------------------------------------------------------------------------
  */
 
-static const SoughtName recorded_name = {"\"recorded\":", 11, 0};
-static const SoughtName list_name = {",\"list\":", 8, 1};
-
-/*
- * Does "seq" after this "recorded" say the number?
- */
-static bool
-says_number(const char *recorded, const char *end, uint64 seq)
-{
-	static const char name[] = ",\"seq\":";
-	char		number[32];
-	int			len = pg_ulltoa_n(seq, number);
-	const char *p = recorded + recorded_name.len;
-
-	if (p == end || *p++ != '"')
-		return false;
-	p = memchr(p, '"', end - p);
-	if (p == NULL || end - p <= (ptrdiff_t) sizeof(name) + len || memcmp(p + 1, name, sizeof(name) - 1) != 0)
-		return false;
-	p += sizeof(name);
-	return memcmp(p, number, len) == 0 && (p[len] == ',' || p[len] == '}');
-}
-
-/*
- * Where the entry says its number, as the writer puts it, directly after
- * "recorded" of the outermost object; NULL if it does not.  A quoted name cannot
- * stand in a string; a member of an inner object is told by the braces before it.
- */
-static const char *
-find_number(const char *entry, Size len, uint64 seq)
-{
-	const char *end = entry + len;
-	const char *at = entry;
-	const char *seen = entry;
-	int			depth = 0;
-	bool		quoted = false;
-
-	while ((at = find_name(recorded_name, at, end, end)) != NULL)
-	{
-		/* most entries have no inner object before it */
-		if (seen == entry && at > entry && memchr(entry + 1, '{', at - entry - 1) == NULL)
-			return says_number(at, end, seq) ? at : NULL;
-		for (; seen < at; seen++)
-		{
-			if (quoted && *seen == '\\')
-				seen++;
-			else if (*seen == '"')
-				quoted = !quoted;
-			else if (!quoted)
-				depth += (*seen == '{' || *seen == '[') - (*seen == '}' || *seen == ']');
-		}
-		if (depth == 1 && !quoted)
-			return says_number(at, end, seq) ? at : NULL;
-		at++;
-	}
-	return NULL;
-}
-
-/*
- * Is the list of an access to many, if it is one, what the entry has the root
- * of?  Its name sorts before "recorded".
- */
-static bool
-list_is_whole(Verify *verify, const char *entry, Size len, const char *recorded)
-{
-	static const char access[] = "{\"access\":";
-	MemoryContext old;
-	bool		whole;
-
-	if (len < sizeof(access) || memcmp(entry, access, sizeof(access) - 1) != 0 ||
-		find_name(list_name, entry, recorded, entry + len) == NULL)
-		return true;
-	old = MemoryContextSwitchTo(verify->row);
-	whole = pgcredit_list_is_whole(verify->tree->snapshot, (PgcreditSpan) {entry, len});
-	MemoryContextSwitchTo(old);
-	return whole;
-}
-
 static bool
 take_entry(Verify *verify)
 {
 	uint64		seq = verify->next + 1;
-	MemoryContext old = MemoryContextSwitchTo(verify->row);
-	text	   *entry = DatumGetTextPP(pgcredit_column(verify->tree->entry, verify->entries.tuple, ENTRY_TEXT));
-	const char *bytes = VARDATA_ANY(entry);
-	Size		len = VARSIZE_ANY_EXHDR(entry);
-	const char *recorded;
 	PgcreditMerkleHash hash;
+	Size		len;
 
-	MemoryContextSwitchTo(old);
-	if (len > PGCREDIT_ENTRY_MAX)
-		return pgcredit_verify_wrong(verify, "entry_changed", seq, "It has %zu bytes, no entry has more than %d.", len, PGCREDIT_ENTRY_MAX);
-	recorded = find_number(bytes, len, seq);
-	if (recorded == NULL)
-		return pgcredit_verify_wrong(verify, "entry_number", seq, "Its bytes do not say this number.");
-	if (!list_is_whole(verify, bytes, len, recorded))
-		return pgcredit_verify_wrong(verify, "list_changed", seq, "The rows of credit.audit_list are not those that it has the root of.");
-	pgcredit_merkle_leaf(bytes, len, hash);
+	switch (pgcredit_verify_entry(&verify->entries, seq, hash, &len))
+	{
+		case LEAF_GOOD:
+			break;
+		case LEAF_TOO_LONG:
+			return pgcredit_verify_wrong(verify, "entry_changed", seq, "It has %zu bytes, no entry has more than %d.", len, PGCREDIT_ENTRY_MAX);
+		case LEAF_OTHER_NUMBER:
+			return pgcredit_verify_wrong(verify, "entry_number", seq, "Its bytes do not say this number.");
+		case LEAF_OTHER_LIST:
+			return pgcredit_verify_wrong(verify, "list_changed", seq, "The rows of credit.audit_list are not those that it has the root of.");
+	}
 	pgcredit_entries_next(&verify->entries);
 	verify->count.entries++;
 	verify->dropped = false;
@@ -215,14 +133,48 @@ take_dropped(Verify *verify)
 }
 
 /*
+ * Begin a range.  What a worker has made of it counts if it was all as it should
+ * be, and begins where the entries that were read here before have ended; what
+ * does not is read here, so that it is told what is wrong as if nobody had helped.
+ */
+static void
+begin_range(Verify *verify)
+{
+	EntryScan  *entries = &verify->entries;
+	bool		reading = entries->scan != NULL && verify->ready == NULL;
+	const VerifyRange *made = pgcredit_workers_take(verify->workers);
+
+	pgcredit_shown_take(&verify->shown, entries->pages);
+	pgcredit_pages_empty(entries->pages, &verify->shown);
+	verify->range_end = Min(verify->next + verify->range, verify->end);
+	verify->ready = NULL;
+	if (made && !(reading && entries->seq != (int64) verify->next + 1))
+	{
+		verify->ready = made->leaves;
+		pgcredit_shown_take(&verify->shown, &made->pages);
+	}
+	else if (!reading)
+		pgcredit_entries_seek(entries, verify->next + 1);
+}
+
+/*
  * Take the next entry, or the next row of dropped ones.
  */
 static bool
 take_next(Verify *verify)
 {
 	int64		expected = (int64) verify->next + 1;
-	int64		seq = verify->entries.seq;
+	int64		seq;
 
+	if (verify->next >= verify->range_end)
+		begin_range(verify);
+	if (verify->ready)
+	{
+		verify->count.entries++;
+		verify->dropped = false;
+		return pgcredit_verify_leaf(verify, *verify->ready++);
+	}
+	seq = verify->entries.seq;
 	if (seq == expected)
 		return take_entry(verify);
 	if (seq < expected)
@@ -242,7 +194,8 @@ keep_mark(const Verify *verify)
 {
 	VerifyMark	mark;
 
-	pgcredit_progress(VERIFY_ENTRIES, verify->next - verify->start, verify->end - verify->start);
+	pgcredit_progress(VERIFY_ENTRIES, verify->next - verify->start, verify->end - verify->start,
+					  pgcredit_workers_launched(verify->workers));
 	if (verify->pending.code)
 		return;
 	mark.valid = true;
@@ -256,9 +209,8 @@ keep_mark(const Verify *verify)
 }
 
 static bool
-take_entries(Verify *verify)
+take_leaves(Verify *verify)
 {
-	pgcredit_entries_begin(&verify->entries, verify->tree->entry, verify->begin + 1, verify->tree->snapshot);
 	for (;;)
 	{
 		if (verify->next == verify->checkpoint_size && !pgcredit_verify_checkpoint(verify))
@@ -277,11 +229,26 @@ take_entries(Verify *verify)
 		CHECK_FOR_INTERRUPTS();
 		if (!take_next(verify))
 			return false;
-		if (verify->next % TILE_WIDTH == 0)
-			MemoryContextReset(verify->row);
 		if (verify->next % MARK_EVERY == 0)
 			keep_mark(verify);
 	}
+}
+
+static bool
+take_entries(Verify *verify)
+{
+	bool		good;
+
+	pgcredit_entries_begin(&verify->entries, verify->tree->entry, verify->tree->snapshot);
+	verify->entries.pages = palloc(sizeof(EntryPages));
+	pgcredit_shown_begin(&verify->shown, verify->tree->entry);
+	pgcredit_pages_empty(verify->entries.pages, &verify->shown);
+	verify->range = VERIFY_RANGE;
+	pgcredit_workers_begin(verify);
+	good = take_leaves(verify);
+	pgcredit_shown_take(&verify->shown, verify->entries.pages);
+	pgcredit_workers_end(verify);
+	return good;
 }
 
 /* ---------------------------------------------------------------------------
@@ -307,7 +274,7 @@ take_beginning(Verify *verify, const VerifyMark *mark)
 		if ((verify->begin >> height & 1) == 1)
 			verify->heights[k++] = height;
 	pgcredit_verify_root(verify, root);
-	if (mark && memcmp(mark->root, root, sizeof(root)) != 0)
+	if (mark->valid && memcmp(mark->root, root, sizeof(root)) != 0)
 		return pgcredit_verify_wrong(verify, "tile_changed", 0,
 									 "The hashes over the first " UINT64_FORMAT " entries are not those that were verified before.", verify->begin);
 	return true;
@@ -358,8 +325,8 @@ count_rows(Verify *verify)
 	int64		sum;
 	uint64		counted;
 
-	pgcredit_progress(VERIFY_ROWS, verify->next, verify->end);
-	counted = pgcredit_entries_count(&verify->entries, &sum);
+	pgcredit_progress(VERIFY_ROWS, verify->next, verify->end, 0);
+	counted = pgcredit_entries_count(&verify->entries, &verify->shown, &sum);
 	if (counted != entries)
 		return pgcredit_verify_wrong(verify, "entry_hidden",
 									 counted != entries + 1 ? 0 :
@@ -434,27 +401,24 @@ take_log(Verify *verify, const VerifyMark *mark)
  * Verify the entries from first to last, 0 for the end of the log; or go on.
  */
 static void
-run(Verify *verify, int64 first, int64 last, bool resume)
+run(Verify *verify, int64 first, int64 last, const VerifyMark *mark)
 {
-	VerifyMark	mark;
 	uint64		size;
-	bool		marked = resume && pgcredit_mark_get(&mark);
 
-	pgcredit_progress(VERIFY_SETUP, 0, 0);
+	pgcredit_progress(VERIFY_SETUP, 0, 0, 0);
 	pgcredit_known_checkpoint(&verify->known);
 	PushActiveSnapshot(GetLatestSnapshot());
-	verify->row = AllocSetContextCreate(CurrentMemoryContext, "pgcredit entries", ALLOCSET_DEFAULT_SIZES);
 	if (pgcredit_verify_setup(verify))
 	{
 		verify->tree = pgcredit_tree_open(GetActiveSnapshot());
 		size = pgcredit_tree_end(verify->tree);
-		verify->start = marked ? mark.start : (uint64) (first - 1) / TILE_WIDTH * TILE_WIDTH;
-		verify->begin = marked ? mark.next : verify->start;
-		if (marked)
+		verify->start = mark->valid ? mark->start : (uint64) (first - 1) / TILE_WIDTH * TILE_WIDTH;
+		verify->begin = mark->valid ? mark->next : verify->start;
+		if (mark->valid)
 		{
-			verify->count = mark.count;
-			verify->signed_size = mark.signed_size;
-			verify->origin = mark.origin;
+			verify->count = mark->count;
+			verify->signed_size = mark->signed_size;
+			verify->origin = mark->origin;
 		}
 		verify->dropped = verify->begin == verify->start || verify->count.dropped == verify->count.entries;
 		verify->end = last == 0 ? size : Min(size, ((uint64) last + TILE_WIDTH - 1) / TILE_WIDTH * TILE_WIDTH);
@@ -462,17 +426,18 @@ run(Verify *verify, int64 first, int64 last, bool resume)
 		if (verify->begin > size || (last > 0 && (uint64) last > size) || (size > 0 && first > 0 && (uint64) first > size))
 			(void) pgcredit_verify_wrong(verify, "entry_missing", size + 1, "The log has " UINT64_FORMAT " entries.", size);
 		else if (verify->begin <= verify->end)
-			(void) take_log(verify, marked ? &mark : NULL);
+			(void) take_log(verify, mark);
 	}
-	pgcredit_progress(VERIFY_IDLE, 0, 0);
+	pgcredit_progress(VERIFY_IDLE, 0, 0, 0);
 }
 
 /*
  * Run in a subtransaction, which is always rolled back: it closes whatever is
- * open, also where an error says that storage is damaged.
+ * open, also where an error says that storage is damaged.  False when it says so
+ * while workers read ahead: then something else may be wrong before.
  */
-static void
-run_guarded(Verify *verify, int64 first, int64 last, bool resume)
+static bool
+run_guarded(Verify *verify, int64 first, int64 last, const VerifyMark *mark)
 {
 	MemoryContext context = CurrentMemoryContext;
 	ResourceOwner owner = CurrentResourceOwner;
@@ -481,7 +446,7 @@ run_guarded(Verify *verify, int64 first, int64 last, bool resume)
 	MemoryContextSwitchTo(context);
 	PG_TRY();
 	{
-		run(verify, first, last, resume);
+		run(verify, first, last, mark);
 		RollbackAndReleaseCurrentSubTransaction();
 		MemoryContextSwitchTo(context);
 		CurrentResourceOwner = owner;
@@ -497,7 +462,7 @@ run_guarded(Verify *verify, int64 first, int64 last, bool resume)
 		RollbackAndReleaseCurrentSubTransaction();
 		MemoryContextSwitchTo(context);
 		CurrentResourceOwner = owner;
-		pgcredit_progress(VERIFY_IDLE, 0, 0);
+		pgcredit_progress(VERIFY_IDLE, 0, 0, 0);
 		category = ERRCODE_TO_CATEGORY(error->sqlerrcode);
 		if (category != ERRCODE_TO_CATEGORY(ERRCODE_DATA_CORRUPTED) &&
 			category != ERRCODE_TO_CATEGORY(ERRCODE_IO_ERROR))
@@ -507,6 +472,7 @@ run_guarded(Verify *verify, int64 first, int64 last, bool resume)
 		FreeErrorData(error);
 	}
 	PG_END_TRY();
+	return verify->workers == NULL;
 }
 
 /*
@@ -517,6 +483,7 @@ Datum
 pgcredit_verify_log(PG_FUNCTION_ARGS)
 {
 	Verify	   *verify = palloc0(sizeof(Verify));
+	VerifyMark	mark = {0};
 	bool		resume = !PG_ARGISNULL(2) && PG_GETARG_BOOL(2);
 	int64		first = PG_ARGISNULL(0) ? 1 : PG_GETARG_INT64(0);
 	int64		last = PG_ARGISNULL(1) ? 0 : PG_GETARG_INT64(1);
@@ -538,7 +505,14 @@ pgcredit_verify_log(PG_FUNCTION_ARGS)
 				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
 				 errmsg("a verification that is resumed has its first entry already"),
 				 errhint("Leave out one of first and resume.")));
-	run_guarded(verify, first, last, resume);
+	if (resume)
+		(void) pgcredit_mark_get(&mark);
+	if (!run_guarded(verify, first, last, &mark))
+	{
+		verify = palloc0(sizeof(Verify));
+		verify->alone = true;
+		(void) run_guarded(verify, first, last, &mark);
+	}
 
 	pgcredit_verify_root(verify, root);
 	SET_VARSIZE(root_value, VARHDRSZ + sizeof(root));

@@ -62,14 +62,40 @@ typedef struct RowScan
 	HeapTuple	tuple;			/* NULL at the end */
 } RowScan;
 
+/*
+ * Entries are read in ranges of so many at most: what a worker does at a time.
+ * A multiple of TILE_WIDTH.
+ */
+#define VERIFY_RANGE 8192
+
+/* Pages of credit.audit_entry all of whose rows the index has shown. */
+typedef struct EntryPages
+{
+	BlockNumber end;			/* those from here on are not noted */
+	uint64		rows;			/* in them */
+	uint64		sum;			/* of the numbers of these */
+	int			n;
+	BlockNumber blocks[VERIFY_RANGE];
+} EntryPages;
+
+/* All of them, for the count of the table without the index */
+typedef struct EntryShown
+{
+	uint8	   *whole;			/* a bit for each block */
+	BlockNumber n_blocks;
+	uint64		rows;
+	uint64		sum;
+} EntryShown;
+
 /* Entries in the order of the index, one ahead, see verify_entries.c. */
 typedef struct EntryScan
 {
 	Relation	rel;
 	Relation	index;
 	Snapshot	snapshot;
-	IndexScanDesc scan;
+	IndexScanDesc scan;			/* NULL until the first seek */
 	TupleTableSlot *slot;
+	MemoryContext context;		/* what an entry needs, reset after some */
 	HeapTuple	tuple;			/* NULL at the end */
 	int64		seq;			/* its number, PG_INT64_MAX at the end */
 
@@ -82,12 +108,7 @@ typedef struct EntryScan
 	uint64		sum;			/* of the numbers of these */
 	HeapTupleData row;			/* in page */
 	PGAlignedBlock page;
-
-	/* blocks all of whose rows the index has shown: a bit each */
-	uint8	   *whole;
-	BlockNumber n_blocks;
-	uint64		n_whole;		/* rows in them */
-	uint64		sum_whole;
+	EntryPages *pages;			/* where to note it, when all of it was shown */
 } EntryScan;
 
 /* Hashes of a level that are not compared yet */
@@ -105,10 +126,19 @@ typedef struct VerifyOrigin
 	PgcreditNoteKey key;
 } VerifyOrigin;
 
+/* What was made of a range of entries by somebody else. */
+typedef struct VerifyRange
+{
+	EntryPages	pages;
+	PgcreditMerkleHash leaves[VERIFY_RANGE];
+} VerifyRange;
+
+typedef struct VerifyWorkers VerifyWorkers;
+
 typedef struct Verify
 {
+	bool		alone;			/* no workers */
 	Tree	   *tree;
-	MemoryContext row;			/* reset after some rows */
 	MemoryContext note;			/* reset after each checkpoint */
 
 	uint64		start;			/* leaves that are not looked at, a multiple of TILE_WIDTH */
@@ -125,6 +155,11 @@ typedef struct Verify
 	PgcreditMerkleHash leaves[LEAF_ROW];	/* of the row that is not full */
 	bool		dropped;		/* that row's entries were dropped */
 	EntryScan	entries;
+	EntryShown	shown;
+	VerifyWorkers *workers;		/* NULL: none */
+	uint64		range;			/* leaves of a range */
+	uint64		range_end;		/* of the present one */
+	const PgcreditMerkleHash *ready;	/* its next leaf, NULL: read its entries here */
 	RowScan		leaf_rows;
 	RowScan		pruned_rows;
 	VerifyLevel levels[TREE_LEVELS];
@@ -160,9 +195,31 @@ extern void pgcredit_rows_end(RowScan *rows);
 extern uint64 pgcredit_rows_count(Relation rel, Snapshot snapshot);
 
 /* verify_entries.c */
-extern void pgcredit_entries_begin(EntryScan *entries, Relation rel, uint64 from, Snapshot snapshot);
+extern void pgcredit_entries_begin(EntryScan *entries, Relation rel, Snapshot snapshot);
+extern void pgcredit_entries_seek(EntryScan *entries, uint64 from);
 extern void pgcredit_entries_next(EntryScan *entries);
-extern uint64 pgcredit_entries_count(const EntryScan *entries, int64 *sum);
+extern void pgcredit_entries_end(EntryScan *entries);
+extern void pgcredit_shown_begin(EntryShown *shown, Relation rel);
+extern void pgcredit_shown_take(EntryShown *shown, const EntryPages *pages);
+extern void pgcredit_pages_empty(EntryPages *pages, const EntryShown *shown);
+extern uint64 pgcredit_entries_count(const EntryScan *entries, const EntryShown *shown, int64 *sum);
+
+/* verify_leaf.c */
+typedef enum VerifyLeaf
+{
+	LEAF_GOOD,
+	LEAF_TOO_LONG,
+	LEAF_OTHER_NUMBER,
+	LEAF_OTHER_LIST
+} VerifyLeaf;
+
+extern VerifyLeaf pgcredit_verify_entry(EntryScan *entries, uint64 seq, PgcreditMerkleHash hash, Size *len);
+
+/* verify_workers.c */
+extern void pgcredit_workers_begin(Verify *verify);
+extern const VerifyRange *pgcredit_workers_take(VerifyWorkers *workers);
+extern int	pgcredit_workers_launched(const VerifyWorkers *workers);
+extern void pgcredit_workers_end(Verify *verify);
 
 /* verify_tree.c */
 extern void pgcredit_verify_root(const Verify *verify, PgcreditMerkleHash out);
@@ -187,7 +244,7 @@ typedef enum VerifyPhase
 	VERIFY_IDLE, VERIFY_SETUP, VERIFY_ENTRIES, VERIFY_ROWS
 } VerifyPhase;
 
-extern void pgcredit_progress(VerifyPhase phase, uint64 done, uint64 total);
+extern void pgcredit_progress(VerifyPhase phase, uint64 done, uint64 total, int workers);
 extern void pgcredit_mark_keep(const VerifyMark *mark);
 extern bool pgcredit_mark_get(VerifyMark *mark);
 extern void pgcredit_known_checkpoint(PgcreditCheckpoint *known);

@@ -19,6 +19,7 @@
 #include "miscadmin.h"
 #include "storage/bufmgr.h"
 #include "utils/fmgroids.h"
+#include "utils/memutils.h"
 #include "utils/rel.h"
 #include "utils/snapmgr.h"
 
@@ -27,47 +28,64 @@
 #include "core/core.h"
 
 /*
- * Read the entries from number "from" on.  What it opens is closed by the end of
- * the subtransaction in which all is read.
+ * Open what reading needs; a seek comes before the first entry.  All of it is
+ * closed by the end of the subtransaction in which all is read, or of the worker.
  */
 void
-pgcredit_entries_begin(EntryScan *entries, Relation rel, uint64 from, Snapshot snapshot)
+pgcredit_entries_begin(EntryScan *entries, Relation rel, Snapshot snapshot)
 {
-	ScanKeyData key;
-
-	ScanKeyInit(&key, ENTRY_SEQ, BTGreaterEqualStrategyNumber, F_INT8GE, Int64GetDatum((int64) from));
 	memset(entries, 0, sizeof(EntryScan));
 	entries->rel = rel;
 	entries->snapshot = snapshot;
 	entries->index = index_open(pgcredit_relation_oid("audit_entry_pkey", false), AccessShareLock);
-	/* from the beginning also what comes before it, which nothing may */
-	entries->scan = pgcredit_index_beginscan(rel, entries->index, snapshot, from > 1 ? 1 : 0);
-	index_rescan(entries->scan, &key, from > 1 ? 1 : 0, NULL, 0);
 	entries->slot = table_slot_create(rel, NULL);
+	entries->context = AllocSetContextCreate(CurrentMemoryContext, "pgcredit entries", ALLOCSET_DEFAULT_SIZES);
 	/* a standby cannot trust that a page is visible to all of its snapshots */
 	entries->may_copy = rel->rd_rel->relam == HEAP_TABLE_AM_OID && !snapshot->takenDuringRecovery;
 	entries->strategy = GetAccessStrategy(BAS_BULKREAD);
 	entries->block = InvalidBlockNumber;
-	entries->n_blocks = RelationGetNumberOfBlocks(rel);
-	entries->whole = MemoryContextAllocHuge(CurrentMemoryContext, entries->n_blocks / BITS_PER_BYTE + 1);
-	memset(entries->whole, 0, entries->n_blocks / BITS_PER_BYTE + 1);
-	pgcredit_entries_next(entries);
 }
 
 /*
- * Note whether the index has shown every row of the page that was copied.
+ * Note the page that was copied, if the index has shown every row of it.  One for
+ * which there is no room is read again when the table is counted.
  */
 static void
 leave_page(EntryScan *entries)
 {
-	if (entries->copied && entries->shown == entries->present && entries->block < entries->n_blocks)
+	EntryPages *pages = entries->pages;
+
+	if (entries->copied && entries->shown == entries->present &&
+		entries->block < pages->end && pages->n < lengthof(pages->blocks))
 	{
-		entries->whole[entries->block / BITS_PER_BYTE] |= 1 << entries->block % BITS_PER_BYTE;
-		entries->n_whole += entries->shown;
-		entries->sum_whole += entries->sum;
+		pages->blocks[pages->n++] = entries->block;
+		pages->rows += entries->shown;
+		pages->sum += entries->sum;
 	}
 	entries->block = InvalidBlockNumber;
 	entries->copied = false;
+}
+
+/*
+ * Go to the first entry from number "from" on, whatever was read before.  The page
+ * that this was on is not noted: the last row that it has shown is of an entry that
+ * was only looked at.
+ */
+void
+pgcredit_entries_seek(EntryScan *entries, uint64 from)
+{
+	/* from the beginning also what comes before it, which nothing may */
+	int			n_keys = from > 1 ? 1 : 0;
+	ScanKeyData key;
+
+	if (entries->scan)
+		index_endscan(entries->scan);
+	ScanKeyInit(&key, ENTRY_SEQ, BTGreaterEqualStrategyNumber, F_INT8GE, Int64GetDatum((int64) from));
+	entries->scan = pgcredit_index_beginscan(entries->rel, entries->index, entries->snapshot, n_keys);
+	index_rescan(entries->scan, &key, n_keys, NULL, 0);
+	entries->block = InvalidBlockNumber;
+	entries->copied = false;
+	pgcredit_entries_next(entries);
 }
 
 /*
@@ -155,10 +173,58 @@ pgcredit_entries_next(EntryScan *entries)
 	leave_page(entries);
 }
 
-static bool
-is_whole(const EntryScan *entries, BlockNumber block)
+void
+pgcredit_entries_end(EntryScan *entries)
 {
-	return block < entries->n_blocks && (entries->whole[block / BITS_PER_BYTE] >> block % BITS_PER_BYTE & 1) != 0;
+	if (entries->scan)
+		index_endscan(entries->scan);
+	ExecDropSingleTupleTableSlot(entries->slot);
+	index_close(entries->index, AccessShareLock);
+}
+
+/*
+ * Before anything is shown, make the map of the table's pages as it is now.
+ */
+void
+pgcredit_shown_begin(EntryShown *shown, Relation rel)
+{
+	Size		size;
+
+	shown->rows = shown->sum = 0;
+	shown->n_blocks = RelationGetNumberOfBlocks(rel);
+	size = shown->n_blocks / BITS_PER_BYTE + 1;
+	shown->whole = MemoryContextAllocHuge(CurrentMemoryContext, size);
+	memset(shown->whole, 0, size);
+}
+
+/*
+ * Take over the pages that were noted.
+ */
+void
+pgcredit_shown_take(EntryShown *shown, const EntryPages *pages)
+{
+	for (int k = 0; k < pages->n; k++)
+		shown->whole[pages->blocks[k] / BITS_PER_BYTE] |= 1 << pages->blocks[k] % BITS_PER_BYTE;
+	shown->rows += pages->rows;
+	shown->sum += pages->sum;
+}
+
+/*
+ * Make room for notes.  A page that the table has got since the map was made has
+ * no row that our snapshot sees.
+ */
+void
+pgcredit_pages_empty(EntryPages *pages, const EntryShown *shown)
+{
+	pages->end = shown->n_blocks;
+	pages->rows = pages->sum = 0;
+	pages->n = 0;
+}
+
+static bool
+is_whole(const EntryShown *shown, BlockNumber block)
+{
+	return block < shown->n_blocks && (shown->whole[block / BITS_PER_BYTE] >> block % BITS_PER_BYTE & 1) != 0;
 }
 
 /*
@@ -193,15 +259,15 @@ count_blocks(const EntryScan *entries, BlockNumber from, BlockNumber to, uint64 
  * of their numbers.
  */
 uint64
-pgcredit_entries_count(const EntryScan *entries, int64 *sum)
+pgcredit_entries_count(const EntryScan *entries, const EntryShown *shown, int64 *sum)
 {
 	BlockNumber end = RelationGetNumberOfBlocks(entries->rel);
-	uint64		n = entries->n_whole;
-	uint64		total = entries->sum_whole;
+	uint64		n = shown->rows;
+	uint64		total = shown->sum;
 
 	for (BlockNumber from = 0, to; from < end; from = to)
 	{
-		for (to = from; to < end && !is_whole(entries, to); to++)
+		for (to = from; to < end && !is_whole(shown, to); to++)
 			;
 		if (to > from)
 			n += count_blocks(entries, from, to, &total);

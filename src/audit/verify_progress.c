@@ -25,7 +25,7 @@ PG_FUNCTION_INFO_V1(pgcredit_verify_progress);
  * Say what this backend does; VERIFY_IDLE says that it has ended.
  */
 void
-pgcredit_progress(VerifyPhase phase, uint64 done, uint64 total)
+pgcredit_progress(VerifyPhase phase, uint64 done, uint64 total, int workers)
 {
 	AuditWaiter *waiter;
 
@@ -40,6 +40,7 @@ pgcredit_progress(VerifyPhase phase, uint64 done, uint64 total)
 	waiter->verify.phase = phase;
 	waiter->verify.done = done;
 	waiter->verify.total = total;
+	waiter->verify.workers = workers;
 	SpinLockRelease(&waiter->mutex);
 }
 
@@ -98,7 +99,7 @@ pgcredit_known_checkpoint(PgcreditCheckpoint *known)
 
 /*
  * credit._verify_progress(): pid, database, phase, entries_done, entries_total,
- * started of each verification that runs on the server.
+ * started, workers of each verification that runs on the server.
  */
 Datum
 pgcredit_verify_progress(PG_FUNCTION_ARGS)
@@ -110,8 +111,8 @@ pgcredit_verify_progress(PG_FUNCTION_ARGS)
 	for (int i = 0; pgcredit_audit_preloaded() && i < pgcredit_audit.header->n_waiters; i++)
 	{
 		AuditVerify verify;
-		Datum		values[6];
-		bool		nulls[6] = {false};
+		Datum		values[7];
+		bool		nulls[7] = {false};
 
 		SpinLockAcquire(&pgcredit_audit.waiters[i].mutex);
 		verify = pgcredit_audit.waiters[i].verify;
@@ -124,6 +125,7 @@ pgcredit_verify_progress(PG_FUNCTION_ARGS)
 		values[3] = Int64GetDatum((int64) verify.done);
 		values[4] = Int64GetDatum((int64) verify.total);
 		values[5] = TimestampTzGetDatum(verify.started);
+		values[6] = Int32GetDatum(verify.workers);
 		tuplestore_putvalues(rsinfo->setResult, rsinfo->setDesc, values, nulls);
 	}
 	return (Datum) 0;

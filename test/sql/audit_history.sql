@@ -167,6 +167,11 @@ UPDATE credit.audit_list SET elements = set_byte(elements, length(elements) - 1,
  WHERE list = (SELECT encode(substr(decode(translate(entry::jsonb ->> 'list', '-_', '+/') || '=', 'base64'), 1, 16), 'hex')::uuid
                  FROM credit.audit_entry WHERE seq = :many);
 SELECT ok, wrong_seq = :many AS that_entry, problem, detail FROM credit.verify_log();
+-- ... also where parallel workers read the entries.
+SET LOCAL min_parallel_table_scan_size = 0;
+SET LOCAL parallel_leader_participation = off;
+SELECT ok, wrong_seq = :many AS that_entry, problem, detail FROM credit.verify_log();
+SELECT max(seq) > 256 AS more_than_a_range FROM credit.audit_entry;
 ROLLBACK;
 
 -- The history has it, before it is indexed and after, and the subject can take the proof away.

@@ -13,7 +13,8 @@ use Test::More;
 use Time::HiRes qw(time);
 
 our @EXPORT = qw(new_node write_key platform read_sql open_sql session ask fails_with accesses_of entry_of
-  wait_for_writer writer_pid wait_for_no_writer wait_until_up log_mark log_is_whole log_size log_since);
+  wait_for_writer writer_pid wait_for_no_writer wait_until_up log_mark log_is_whole log_size log_since
+  with_workers verify_both);
 
 # Writes a key file into the node's data directory and returns its path.
 sub write_key
@@ -243,6 +244,39 @@ sub continues
 	return $out =~ /^valid: / ? '' : ", $err";
 }
 
+# Settings by a function, since commands that set something are entries: credit.verify_log with workers that read all of a
+# log, however small, or with none.
+sub with_workers
+{
+	my ($n) = @_;
+
+	return qq{SELECT set_config(name, value, false) FROM (VALUES ('max_parallel_maintenance_workers', '$n'),
+		('min_parallel_table_scan_size', '0'), ('parallel_leader_participation', 'off')) s (name, value);\n};
+}
+
+# What credit.verify_log says in the session, after "sql" and before "after", as "result", an expression over its row v.
+# It is asked with workers and without, which must be the same to the letter. Returns the result and the number of workers
+# that took part.
+sub verify_both
+{
+	my ($node, $db, $name, %option) = @_;
+	my $call = 'credit.verify_log(' . ($option{arguments} // '') . ') v';
+	my ($out, $err) = ('', '');
+
+	$node->psql($db, with_workers(2) . ($option{sql} // '') . qq{;
+		SELECT count(set_config('client_min_messages', 'debug1', false));
+		SELECT 'workers: ' || v::text FROM $call;
+		SELECT count(set_config('client_min_messages', 'notice', false));
+		@{[ with_workers(0) ]}
+		SELECT 'alone: ' || v::text || E'\nresult: ' || $option{result} FROM $call;
+		} . ($option{after} // ''), stdout => \$out, stderr => \$err, on_error_die => 1, on_error_stop => 1);
+	my ($workers) = $out =~ /^workers: (.*)$/m;
+	my ($alone)   = $out =~ /^alone: (.*)$/m;
+	my ($result)  = $out =~ /^result: (.*)$/m;
+	is($workers, $alone, "$name: the same with workers") if $workers ne $alone;
+	return ($result, $err =~ /(\d+) workers made (\d+) of/ && $2 > 0 ? $1 : 0);
+}
+
 # Every committed write is numbered, numbers run from 1 (or "from" the first that is kept) without gap or double, an entry
 # says its own number, and the tree is over its bytes. With a "mark" of log_mark: what was in the log then is in it now,
 # byte for byte, and the checkpoint of now continues that of then. And credit.verify_log finds nothing.
@@ -268,7 +302,7 @@ sub log_is_whole
 					THEN '' ELSE ', not what it was' END
 		  FROM credit.audit_entry WHERE seq <= $mark->{size}}) . continues($node, $mark->{checkpoint}, $db) if $mark;
 	is($found, 'whole, 0 bad tiles, 0 bad numbers', "$name: the log is whole");
-	return is($node->safe_psql($db, q{SELECT concat_ws(' ', ok, problem, wrong_seq, detail) FROM credit.verify_log()}), 't', "$name: and is verified");
+	return is((verify_both($node, $db, $name, result => q{concat_ws(' ', ok, problem, wrong_seq, detail)}))[0], 't', "$name: and is verified");
 }
 
 sub log_size
