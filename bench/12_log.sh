@@ -100,12 +100,38 @@ done
 compare "inclusion proof at $entries entries, worst of 10, buffers" "$worst" 1 "<= 16"
 compare "a page of a subject's history, worst of 10, buffers" "$worst_history" 1 "<= 16"
 
-openssl="" sodium="" verified=""
+# Processor seconds of the cluster's processes that have ended.
+processor()
+{
+	awk -v hz="$(getconf CLK_TCK)" '{ print ($16 + $17) / hz }' "/proc/$(head -n 1 "$PLACE/data/postmaster.pid")/stat"
+}
+
+# verify_with WORKERS: prints wall and processor seconds of a verification.
+verify_with()
+{
+	local before wall
+
+	before=$(processor)
+	wall=$(place_env+=(PGDATABASE=biglog); seconds_of "SET max_parallel_maintenance_workers = $1; SELECT 1 / (ok::int) FROM credit.verify_log(1, $entries)")
+	sleep 0.5
+	awk -v wall="$wall" -v a="$before" -v b="$(processor)" 'BEGIN { print wall, b - a }'
+}
+
+openssl="" sodium="" verified=("" "" "") processors=("" "" "")
 for _ in $(seq 3); do
 	openssl="$openssl $("$PLACE/tmp/leaf_hash_openssl" "$PLACE/tmp/entries" | awk -v f=10 '{ print $1 * f }')"
 	sodium="$sodium $("$PLACE/tmp/leaf_hash_sodium" "$PLACE/tmp/entries" | awk -v f=10 '{ print $1 * f }')"
-	verified="$verified $(place_env+=(PGDATABASE=biglog); seconds_of "SELECT 1 / (ok::int) FROM credit.verify_log(1, $entries)")"
+	for workers in 0 1 2; do
+		read -r wall used <<< "$(verify_with $workers)"
+		verified[workers]="${verified[workers]} $wall"
+		processors[workers]="${processors[workers]} $used"
+	done
 done
-compare "SHA-256 of OpenSSL / verify_log, s for the same bytes" "$openssl" "$verified" ">= 0.5"
-compare "SHA-256 of libsodium / verify_log, s for the same bytes" "$sodium" "$verified" ">= 0.5"
+compare "SHA-256 of OpenSSL / verify_log with 2 workers, s for the same bytes" "$openssl" "${verified[2]}" ">= 0.5"
+compare "SHA-256 of OpenSSL / verify_log with 1 worker, s" "$openssl" "${verified[1]}" "-"
+compare "SHA-256 of OpenSSL / verify_log alone, s" "$openssl" "${verified[0]}" "-"
+compare "SHA-256 of libsodium / verify_log with 2 workers, s" "$sodium" "${verified[2]}" ">= 0.5"
+compare "SHA-256 of libsodium / verify_log alone, s" "$sodium" "${verified[0]}" "-"
+compare "processor: verify_log with 1 worker / alone, s" "${processors[1]}" "${processors[0]}" "<= 1.2"
+compare "processor: verify_log with 2 workers / alone, s" "${processors[2]}" "${processors[0]}" "<= 1.2"
 sql -c 'DROP DATABASE biglog'
