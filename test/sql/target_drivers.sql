@@ -71,6 +71,12 @@ SELECT credit.observe(jsonb_agg(jsonb_build_object('metric', 'd_flow', 'region',
                ('330205', '2020-04-01', 2), ('330200', '2020-07-01', 19), ('330203', '2020-07-01', 19)) x(r, d, v);
 SELECT actual, gap FROM credit.target_status('drive', '2020-12-31') WHERE code = 'D-02';
 SELECT member, actual, gap FROM credit.target_drivers('drive', 'D-02', '2020-12-31');
+-- a flow is compared with the year before
+SAVEPOINT s;
+SELECT credit.observe(jsonb_agg(jsonb_build_object('metric', 'd_flow', 'region', r, 'period_start', '2019-04-01', 'period_end', '2019-06-30', 'value', v, 'source', 's')))
+  FROM (VALUES ('330200', 10), ('330203', 4), ('330205', 6)) x(r, v);
+SELECT member, base, actual, change, gap FROM credit.target_drivers('drive', 'D-02', '2020-12-31');
+ROLLBACK TO s;
 -- composite: its members. D-04 has what its goal gives, D-05 what two goals lack, D-02 half of that of one
 SELECT credit.observe('d_stock', '330200', date '2022-12-31', 10, 's');
 SELECT actual, target, gap, status FROM credit.target_status('drive', '2022-12-31') WHERE code = 'D-03';
@@ -85,6 +91,12 @@ VALUES (1, 'a', '2021-12-01', 1, '330203', 'a', 5, true), (1, 'b', '2021-12-01',
 SELECT member, actual, gap FROM credit.target_drivers('drive', 'D-08', '2021-12-31', dimension => 'star');
 SELECT member, actual, gap FROM credit.target_drivers('drive', 'D-07', '2021-12-31', dimension => 'star');
 SELECT s.gap, (SELECT sum(t.gap) FROM credit.target_drivers('drive', 'D-07', '2021-12-31', dimension => 'star') t) AS stars FROM credit.target_status('drive', '2021-12-31') s WHERE s.code = 'D-07';
+-- who had no tenants before has no rate that changed: by hand 0.75 * 0.5 and -0.5 * (0.75 - 0.5), and 0 and 0.75 * (1/3 - 0.5)
+SAVEPOINT s;
+INSERT INTO credit.park_tenant (institution_id, key, month, subject_id, region, park, star, credited)
+VALUES (1, 'a', '2019-12-01', 1, '330203', 'a', 5, true), (1, 'b', '2019-12-01', 2, '330203', 'b', 4, false);
+SELECT member, base, actual, change, rate_effect, mix_effect FROM credit.target_drivers('drive', 'D-07', '2021-12-31');
+ROLLBACK TO s;
 -- nothing anywhere: the whole gap is of no member
 SELECT member, actual, gap FROM credit.target_drivers('zhejiang-2020', 'ZJ-06', '2021-12-31');
 -- whatever can be broken down adds up to the gap

@@ -71,6 +71,10 @@ SELECT jsonb_pretty(credit.seasonal_path('sixth-2024', 'SX-02')) AS path;
 SELECT array_agg(500 * (y + s) ORDER BY y, s) AS by_hand FROM generate_series(0, 1) y, unnest(ARRAY[0.15, 0.65, 0.65, 1]) s WHERE y + s < 2;
 SELECT credit.set_path('sixth-2024', 'SX-02', credit.seasonal_path('sixth-2024', 'SX-02'), 'seasonal');
 SELECT code, actual, required, status FROM credit.target_status('sixth-2024', '2024-06-30') WHERE code = 'SX-02';
+-- a year in which nothing changed has no seasons, and counts for nothing
+SELECT credit.observe('six_lines', '120000', d::date, 0, 'history')
+  FROM unnest('{2020-12-31,2021-03-31,2021-06-30,2021-09-30}'::text[]) d \g /dev/null
+SELECT credit.seasonal_path('sixth-2024', 'SX-02', years => 3) = credit.seasonal_path('sixth-2024', 'SX-02', years => 2) AS same;
 \set VERBOSITY sqlstate
 SAVEPOINT s; SELECT credit.seasonal_path('sixth-2024', 'SX-01'); ROLLBACK TO s;
 SAVEPOINT s; SELECT credit.seasonal_path('sixth-2024', 'SX-02', '310000'); ROLLBACK TO s;
@@ -79,5 +83,14 @@ SAVEPOINT s; SELECT credit.set_path('sixth-2024', 'SX-09', '{}', 'x'); ROLLBACK 
 SAVEPOINT s; SELECT credit.set_path('sixth-2024', 'SX-02', '{"soon": 1}', 'x'); ROLLBACK TO s;
 SAVEPOINT s; SELECT credit.set_path('sixth-2024', 'SX-02', '{"2024-13-31": 1}', 'x'); ROLLBACK TO s;
 SAVEPOINT s; SELECT credit.set_path('sixth-2024', 'SX-02', '{"2024-12-31": 1e40}', 'x'); ROLLBACK TO s;
+-- a pack is adopted until its last day; once more means in place of the same; a pack is replaced after it was adopted
+SELECT pack_id AS ends, valid_until AS last_day, valid_until + 1 AS too_late FROM credit.pack WHERE valid_until IS NOT NULL ORDER BY pack_id LIMIT 1 \gset
+SELECT credit.adopt_pack(:'ends', '310000', :'last_day');
+SAVEPOINT s; SELECT credit.adopt_pack(:'ends', '320000', :'too_late'); ROLLBACK TO s;
+SELECT credit.adopt_pack('sixth-2024', '310000', '2024-01-01'), credit.adopt_pack('sixth-2025', '310000', '2025-01-01');
+SAVEPOINT s; SELECT credit.adopt_pack('sixth-2025', '310000', '2025-01-01', 'sixth-2024'); ROLLBACK TO s;
+SELECT credit.adopt_pack('sixth-2024', '320000', '2026-01-01');
+SAVEPOINT s; SELECT credit.adopt_pack('sixth-2025', '320000', '2025-01-01', 'sixth-2024'); ROLLBACK TO s;
+SELECT region, pack, adopted_from, adopted_until, replaces FROM credit.pack_adoption WHERE region::text IN ('310000', '320000') ORDER BY region::text, adopted_from;
 \set VERBOSITY default
 ROLLBACK;
