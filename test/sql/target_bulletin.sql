@@ -121,4 +121,16 @@ SELECT region, own FROM credit._bulletin_regions('measured', '990100', '2022-12-
 SELECT credit.fold_measures() > 0 AS folded;
 SELECT region, own FROM credit._bulletin_regions('measured', '990100', '2022-12-31') ORDER BY region::text;
 SELECT region, own FROM credit._bulletin_regions('measured', '990102', '2022-12-31') ORDER BY region::text;
+-- who adopts the pack after the quarter, or has its first figure after it, does not; a note of blanks is none
+SELECT credit.adopt_pack('measured', '320000', '2023-01-01'), credit.adopt_pack('measured', '330000', '2022-12-31');
+SELECT credit.observe('private_enterprise_loan_share', '990103', '2022-12-31'::date, 0.4, 's'), credit.observe('private_enterprise_loan_share', '990104', '2023-01-31'::date, 0.4, 's');
+SELECT region, own FROM credit._bulletin_regions('measured', '990100', '2022-12-31') ORDER BY region::text;
+SELECT length(credit.bulletin('measured', '2022Q3', note => '  ')) > 1000 AS page;
+-- a pack that was replaced has the bulletins of its time, the last on the day before
+SELECT credit.adopt_pack('measured', '310000', '2023-03-31', 'hostile');
+SELECT credit.bulletin('hostile', '2022Q4', region => '310000') IS NOT NULL AS before;
+\set VERBOSITY sqlstate
+SAVEPOINT s; SELECT credit.bulletin('hostile', '2023Q1', region => '310000'); ROLLBACK TO s;
+\set VERBOSITY default
+SELECT note IS NULL AS no_note FROM credit.bulletin WHERE pack = 'measured' AND quarter = '2022Q3';
 ROLLBACK;
