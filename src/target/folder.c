@@ -30,6 +30,7 @@
 #include "utils/snapmgr.h"
 #include "utils/timestamp.h"
 
+#include "audit/audit.h"
 #include "core/core.h"
 #include "target/measure.h"
 #include "target/target.h"
@@ -279,7 +280,8 @@ pgcredit_folder_main(Datum arg)
 	SetConfigOption("search_path", "pg_catalog, pg_temp", PGC_SUSET, PGC_S_OVERRIDE);
 	SetConfigOption("statement_timeout", "0", PGC_SUSET, PGC_S_OVERRIDE);
 	SetConfigOption("lock_timeout", "500ms", PGC_SUSET, PGC_S_OVERRIDE);
-	while (here && (idle < IDLE_TURNS || !may_leave(place)))
+	/* Out of the way of who wants the database for itself; what waits is folded when it is next written to. */
+	while (here && pgcredit_audit_database_open() && (idle < IDLE_TURNS || !may_leave(place)))
 	{
 		CHECK_FOR_INTERRUPTS();
 		if (ConfigReloadPending)
@@ -289,12 +291,19 @@ pgcredit_folder_main(Datum arg)
 		}
 		busy = turn("folding measures", "SELECT credit.fold_measures()", &here) > 0;
 		written = written || busy;
-		/* A change of regions alone is no reason to stay, and in the way of who drops the database. */
+		/* A change of regions alone is no reason to make them. */
 		if (here && written && extend(&extension_due, &here))
 			busy = true;
 		idle = busy ? 0 : idle + 1;
 		(void) WaitLatch(MyLatch, WL_LATCH_SET | WL_TIMEOUT | WL_EXIT_ON_PM_DEATH, TURN_MS, PG_WAIT_EXTENSION);
 		ResetLatch(MyLatch);
+	}
+	if (!here)
+	{
+		/* It came before the transaction that wanted it has committed CREATE EXTENSION: let the next start one at once. */
+		SpinLockAcquire(&folders->mutex);
+		place->tried = 0;
+		SpinLockRelease(&folders->mutex);
 	}
 	proc_exit(0);
 }
