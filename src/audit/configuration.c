@@ -40,8 +40,6 @@
 #include "catalog/pg_extension.h"
 #include "catalog/pg_namespace.h"
 #include "catalog/pg_proc.h"
-#include "catalog/pg_publication_namespace.h"
-#include "catalog/pg_publication_rel.h"
 #include "catalog/pg_type.h"
 #include "commands/extension.h"
 #include "fmgr.h"
@@ -348,28 +346,6 @@ may_concern(Node *stmt)
 }
 
 /*
- * Did the command change code, so that the digest is to be taken anew?
- */
-static bool
-changes_code(ConfigurationCommand *command)
-{
-	ListCell   *lc;
-
-	if (IsA(command->stmt, RenameStmt))
-		return true;			/* also of a role, which policies name */
-	foreach(lc, command->touched)
-	{
-		TouchedObject *object = lfirst(lc);
-
-		if (object->change != OBJECT_NAMED &&
-			object->address.classId != PublicationRelRelationId &&
-			object->address.classId != PublicationNamespaceRelationId)
-			return true;
-	}
-	return false;
-}
-
-/*
  * Only one transaction at a time may have changed code and not be over: the
  * next one's digest must hold what this one did.  The lock is kept until then.
  */
@@ -431,7 +407,7 @@ record(ConfigurationCommand *command)
 	if (command->touched == NIL && !command->concerns)
 		return;
 	pgcredit_configuration_objects(&members, command->touched);
-	if (changes_code(command))
+	if (pgcredit_configuration_changes_code(command))
 		add_code(&members, extension);
 	write_entry(&members, command->operation);
 }

@@ -64,6 +64,9 @@ extern TouchedObject *pgcredit_configuration_touch(ConfigurationCommand *command
 												   const ObjectAddress *address, ObjectChange change);
 extern void pgcredit_configuration_name(ConfigurationCommand *command, const char *type, const char *identity);
 
+/* configuration_code.c */
+extern bool pgcredit_configuration_changes_code(ConfigurationCommand *command);
+
 /* configuration_entry.c */
 extern char *pgcredit_configuration_json(const char *value);
 extern void pgcredit_configuration_text(EntryMembers *members, const char *name, const char *value);
