@@ -6,7 +6,9 @@
 #define PGCREDIT_AUDIT_INTERNAL_H
 
 #include "nodes/pg_list.h"
+#include "storage/block.h"
 #include "storage/proc.h"
+#include "utils/tuplestore.h"
 
 #include "audit/audit.h"
 
@@ -52,6 +54,7 @@ typedef enum QueueSummons
 
 extern QueueSummons pgcredit_queue_summons(int slot);
 extern bool pgcredit_queue_take_outbox_flag(int slot);
+extern BlockNumber pgcredit_queue_take_outbox_block(int slot);
 extern Size pgcredit_queue_take(int slot, char *batch, Size batch_size, int *n_items);
 extern int	pgcredit_queue_pending(int slot);
 extern void pgcredit_queue_answer(const QueueItem *item, uint64 seq, int sqlstate);
@@ -73,6 +76,7 @@ extern uint64 pgcredit_waiter_begin(int n);
 extern int	pgcredit_waiter_outstanding(int *sqlstate, uint64 *seq);
 extern uint64 pgcredit_waiter_refused(void);
 extern void pgcredit_queue_request_writer(Oid dbid);
+extern void pgcredit_queue_note_outbox(BlockNumber block);
 extern void pgcredit_queue_flag_outbox(Oid dbid);
 extern void pgcredit_queue_wake_writer(Oid dbid);
 extern void pgcredit_queue_bar(Oid dbid);
@@ -115,8 +119,13 @@ typedef struct PgcreditMember
 
 extern void pgcredit_audit_note_members(PgcreditMember *members, int n);
 
-/* outbox.c */
-extern int	pgcredit_pin_text_forms(void);
+/* row_digest.c */
+typedef struct RowDigest RowDigest;
+
+extern int	pgcredit_pin_text_forms(bool zone);
+extern RowDigest *pgcredit_row_digest_begin(TupleDesc desc);
+extern int64 pgcredit_row_digest_add(RowDigest *digest, Tuplestorestate *rows, TupleDesc desc);
+extern void pgcredit_row_digest_end(RowDigest *digest, uint8 *hash);
 
 /* code_digest.c: palloc'd, the second NULL when no entry has one */
 extern char *pgcredit_code_digest(void);

@@ -141,7 +141,7 @@ pin_definition_forms(void)
 		{"search_path", "pg_catalog, pg_temp"}, {"quote_all_identifiers", "off"},
 		{"standard_conforming_strings", "on"}, {"jit", "off"}
 	};
-	int			level = pgcredit_pin_text_forms();
+	int			level = pgcredit_pin_text_forms(true);
 
 	for (int k = 0; k < lengthof(forms); k++)
 		(void) set_config_option(forms[k][0], forms[k][1], PGC_USERSET, PGC_S_SESSION,

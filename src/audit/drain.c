@@ -16,6 +16,13 @@
  * be remembered, it is the lowest ids: what is left has higher ones, and takes
  * its turn among what the next snapshot sees.
  *
+ * The table is read from the first block on in which somebody noted, before it
+ * committed, that it had put a row there (pgcredit_queue_note_outbox); those before
+ * it hold at most what earlier turns took away.  A row that was noted may not be
+ * seen yet.  So a block counts until each transaction that may have noted it is
+ * over and has been looked for.  Rows that come by SQL, as those of a dump, are not
+ * noted, and found by a look at the whole.
+ *
  * Nobody but the writer removes rows, so places hold.  Should somebody write the
  * table anew (VACUUM FULL) or take rows away by hand, a place shows another id
  * or none, and all of it is looked for again.
@@ -24,6 +31,7 @@
 
 #include "access/table.h"
 #include "access/tableam.h"
+#include "access/transam.h"
 #include "miscadmin.h"
 #include "storage/bufmgr.h"
 #include "utils/builtins.h"
@@ -60,7 +68,26 @@ typedef struct Waiting
 	int64		up_to;			/* higher ids are left out */
 } Waiting;
 
+/* Where rows may be that are not in the list. */
+typedef struct Noted
+{
+	BlockNumber older;			/* first block noted by transactions with ids below "next" */
+	TransactionId next;
+	BlockNumber newer;			/* first block noted since */
+	bool		whole;			/* look everywhere, once */
+	Oid			file;			/* the table's when it was last read */
+} Noted;
+
 static Waiting waiting;
+static Noted noted;				/* nought: everywhere */
+
+static void
+list_forget(void)
+{
+	if (waiting.context)
+		MemoryContextDelete(waiting.context);
+	memset(&waiting, 0, sizeof(waiting));
+}
 
 /*
  * Look for everything again.  To be called also when a turn was rolled back.
@@ -68,9 +95,33 @@ static Waiting waiting;
 void
 pgcredit_drain_forget(void)
 {
-	if (waiting.context)
-		MemoryContextDelete(waiting.context);
-	memset(&waiting, 0, sizeof(waiting));
+	list_forget();
+	memset(&noted, 0, sizeof(noted));
+}
+
+/*
+ * From where on to read for all that the active snapshot sees and that was not
+ * taken yet.  Once no transaction is running that was when a block was noted, this
+ * look is the last that needs it.
+ */
+static BlockNumber
+first_block(Relation rel, int slot)
+{
+	BlockNumber first = pgcredit_queue_take_outbox_block(slot);
+
+	noted.newer = Min(noted.newer, first);
+	first = Min(noted.older, noted.newer);
+	if (noted.whole || noted.file != rel->rd_rel->relfilenode)
+		first = 0;
+	if (TransactionIdFollowsOrEquals(GetActiveSnapshot()->xmin, noted.next))
+	{
+		noted.older = noted.newer;
+		noted.next = ReadNextTransactionId();	/* after the block was taken */
+		noted.newer = InvalidBlockNumber;
+	}
+	noted.whole = false;
+	noted.file = rel->rd_rel->relfilenode;
+	return first;
 }
 
 static int
@@ -102,19 +153,24 @@ make_room(void)
 }
 
 /*
- * Remember all that the active snapshot sees.
+ * Remember all that the active snapshot sees from a block on.
  */
 static void
-look(Relation rel)
+look(Relation rel, BlockNumber first)
 {
 	TupleTableSlot *slot = table_slot_create(rel, NULL);
-	TableScanDesc scan = table_beginscan(rel, GetActiveSnapshot(), 0, NULL);
+	ItemPointerData from;
+	ItemPointerData to;
+	TableScanDesc scan;
 
+	ItemPointerSet(&from, first, FirstOffsetNumber);
+	ItemPointerSet(&to, MaxBlockNumber, MaxOffsetNumber);
+	scan = table_beginscan_tidrange(rel, GetActiveSnapshot(), &from, &to);
 	waiting.context = AllocSetContextCreate(TopMemoryContext, "pgcredit outbox", ALLOCSET_SMALL_SIZES);
 	waiting.room = TAKEN_AT_ONCE;
 	waiting.rows = MemoryContextAlloc(waiting.context, waiting.room * sizeof(OutboxRow));
 	waiting.up_to = PG_INT64_MAX;
-	while (table_scan_getnextslot(scan, ForwardScanDirection, slot))
+	while (table_scan_getnextslot_tidrange(scan, ForwardScanDirection, slot))
 	{
 		bool		isnull;
 		int64		id = DatumGetInt64(slot_getattr(slot, OUTBOX_ID + 1, &isnull));
@@ -156,33 +212,45 @@ take(Log *log, Relation rel, BlockNumber blocks, OutboxRow *row, TupleTableSlot 
 
 /*
  * Move a turn's rows to the end of the log, under the active snapshot.  Returns
- * whether more may be there.  The lock is kept to the end of the transaction:
- * who writes the table anew must see what became of its rows.
+ * whether more may be there.  With "whole" the next look is at the whole table.
+ * The lock is kept to the end of the transaction: who writes the table anew must
+ * see what became of its rows.
  */
 bool
-pgcredit_drain_outbox(Log *log)
+pgcredit_drain_outbox(Log *log, int slot, bool whole)
 {
 	Relation	rel = table_open(pgcredit_relation_oid("audit_outbox", false), RowExclusiveLock);
-	TupleTableSlot *slot;
-	BlockNumber blocks;
+	BlockNumber blocks = RelationGetNumberOfBlocks(rel);
+	TupleTableSlot *row;
 	bool		all = false;	/* does the list hold all that the snapshot sees? */
 	bool		moved = false;	/* is a row not where it was? */
 
 	if (RelationGetDescr(rel)->natts != OUTBOX_NATTS)
 		elog(ERROR, "unexpected columns in credit.audit_outbox");
+	noted.whole |= whole;
 	if (waiting.context == NULL)
 	{
-		look(rel);
-		all = waiting.up_to == PG_INT64_MAX;
+		BlockNumber first = first_block(rel, slot);
+
+		all = true;
+		if (first < blocks)
+			look(rel, first);
+		if (waiting.context && waiting.up_to != PG_INT64_MAX)
+		{
+			all = false;
+			noted.newer = Min(noted.newer, first);
+		}
 	}
-	slot = table_slot_create(rel, NULL);
-	blocks = RelationGetNumberOfBlocks(rel);
+	row = table_slot_create(rel, NULL);
 	for (int k = 0; k < TAKEN_AT_ONCE && waiting.next < waiting.n && !moved; k++)
-		moved = !take(log, rel, blocks, &waiting.rows[waiting.next++], slot);
-	ExecDropSingleTupleTableSlot(slot);
+		moved = !take(log, rel, blocks, &waiting.rows[waiting.next++], row);
+	ExecDropSingleTupleTableSlot(row);
 	table_close(rel, NoLock);
-	if (!moved && waiting.next < waiting.n)
+	if (moved)
+		pgcredit_drain_forget();
+	else if (waiting.next < waiting.n)
 		return true;
-	pgcredit_drain_forget();
-	return moved || !all;
+	else
+		list_forget();
+	return !all || moved;
 }

@@ -7,7 +7,7 @@
 
 #include "audit/log.h"
 
-extern bool pgcredit_drain_outbox(Log *log);
+extern bool pgcredit_drain_outbox(Log *log, int slot, bool whole);
 extern void pgcredit_drain_forget(void);
 
 #endif							/* PGCREDIT_AUDIT_DRAIN_H */

@@ -13,6 +13,7 @@
 #include "datatype/timestamp.h"
 #include "pgtime.h"
 #include "port/pg_bswap.h"
+#include "utils/builtins.h"
 #include "utils/timestamp.h"
 
 #include "audit/audit_internal.h"
@@ -80,7 +81,9 @@ pgcredit_json_name(StringInfo buf, const char *name)
 {
 	if (buf->len == 0 || buf->data[buf->len - 1] != '{')
 		appendStringInfoChar(buf, ',');
-	appendStringInfo(buf, "\"%s\":", name);
+	appendStringInfoChar(buf, '"');
+	appendStringInfoString(buf, name);
+	appendBinaryStringInfo(buf, "\":", 2);
 }
 
 void
@@ -89,6 +92,13 @@ pgcredit_json_string(StringInfo buf, const char *value)
 	appendStringInfoChar(buf, '"');
 	for (const unsigned char *p = (const unsigned char *) value; *p; p++)
 	{
+		const unsigned char *plain = p;
+
+		while (*p >= 0x20 && *p != '"' && *p != '\\')
+			p++;
+		appendBinaryStringInfo(buf, (const char *) plain, p - plain);
+		if (*p == '\0')
+			break;
 		switch (*p)
 		{
 			case '"':
@@ -113,10 +123,7 @@ pgcredit_json_string(StringInfo buf, const char *value)
 				appendStringInfoString(buf, "\\r");
 				break;
 			default:
-				if (*p < 0x20)
-					appendStringInfo(buf, "\\u%04x", *p);
-				else
-					appendStringInfoChar(buf, (char) *p);
+				appendStringInfo(buf, "\\u%04x", *p);
 		}
 	}
 	appendStringInfoChar(buf, '"');
@@ -131,6 +138,8 @@ pgcredit_json_time(StringInfo buf, TimestampTz value)
 {
 	struct pg_tm tm;
 	fsec_t		fsec;
+	char		text[32];
+	char	   *end = text;
 
 	if (TIMESTAMP_NOT_FINITE(value))
 	{
@@ -141,9 +150,26 @@ pgcredit_json_time(StringInfo buf, TimestampTz value)
 		ereport(ERROR,
 				(errcode(ERRCODE_DATETIME_VALUE_OUT_OF_RANGE),
 				 errmsg("timestamp out of range")));
-	appendStringInfo(buf, "\"%04d-%02d-%02dT%02d:%02d:%02d.%06dZ\"",
-					 tm.tm_year, tm.tm_mon, tm.tm_mday,
-					 tm.tm_hour, tm.tm_min, tm.tm_sec, (int) fsec);
+	if (tm.tm_year < 0 || tm.tm_year > 9999)
+		end += sprintf(end, "%04d", tm.tm_year);
+	else
+		end = pg_ultostr_zeropad(end, (uint32) tm.tm_year, 4);
+	*end++ = '-';
+	end = pg_ultostr_zeropad(end, (uint32) tm.tm_mon, 2);
+	*end++ = '-';
+	end = pg_ultostr_zeropad(end, (uint32) tm.tm_mday, 2);
+	*end++ = 'T';
+	end = pg_ultostr_zeropad(end, (uint32) tm.tm_hour, 2);
+	*end++ = ':';
+	end = pg_ultostr_zeropad(end, (uint32) tm.tm_min, 2);
+	*end++ = ':';
+	end = pg_ultostr_zeropad(end, (uint32) tm.tm_sec, 2);
+	*end++ = '.';
+	end = pg_ultostr_zeropad(end, (uint32) fsec, 6);
+	*end++ = 'Z';
+	appendStringInfoChar(buf, '"');
+	appendBinaryStringInfo(buf, text, end - text);
+	appendStringInfoChar(buf, '"');
 }
 
 /*

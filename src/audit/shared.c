@@ -129,6 +129,7 @@ pgcredit_slot_find(Oid dbid, bool make)
 
 		LWLockAcquire(SLOT_LOCK(found), LW_EXCLUSIVE);
 		memset(slot, 0, sizeof(AuditSlot));
+		pg_atomic_init_u32(&slot->outbox_block, 0);
 		slot->dbid = dbid;
 		slot->writer_procno = slot->notary_procno = -1;
 		ConditionVariableInit(&slot->signed_cv);
@@ -190,6 +191,7 @@ pgcredit_queue_claim(Oid dbid)
 		pgcredit_audit.slots[i].writer_procno = pgcredit_my_procno();
 		pgcredit_audit.slots[i].recheck = false;
 		pgcredit_audit.slots[i].outbox = true; /* rows may be left from before */
+		pg_atomic_write_u32(&pgcredit_audit.slots[i].outbox_block, 0);
 		pgcredit_audit.slots[i].head = pgcredit_audit.slots[i].tail = 0;
 		pgcredit_audit.slots[i].pending = 0;
 		pgcredit_audit.slots[i].stat.writer_starts++;
@@ -259,6 +261,17 @@ pgcredit_queue_take_outbox_flag(int i)
 	pgcredit_audit.slots[i].outbox = false;
 	LWLockRelease(SLOT_LOCK(i));
 	return flag;
+}
+
+/*
+ * The first block of the outbox in which a row was put since the last call, or
+ * InvalidBlockNumber.  Who asks and then reads the table from there on finds every
+ * row that was noted before, but those whose transactions are not over yet.
+ */
+BlockNumber
+pgcredit_queue_take_outbox_block(int i)
+{
+	return pg_atomic_exchange_u32(&pgcredit_audit.slots[i].outbox_block, InvalidBlockNumber);
 }
 
 void
@@ -362,14 +375,39 @@ pgcredit_queue_request_writer(Oid dbid)
 }
 
 /*
+ * A row was put into that block of the outbox of this database.  Without a slot
+ * nothing needs to be noted: a writer's first look is at all of it.  The slot that
+ * was found last is looked at without a lock; it is ours as long as it says so.
+ */
+void
+pgcredit_queue_note_outbox(BlockNumber block)
+{
+	static int	i = -1;
+	pg_atomic_uint32 *noted;
+	uint32		now;
+
+	if (pgcredit_audit.header == NULL)
+		return;
+	if (i < 0 || pgcredit_audit.slots[i].dbid != MyDatabaseId)
+		i = pgcredit_slot_find(MyDatabaseId, false);
+	if (i < 0)
+		return;
+	noted = &pgcredit_audit.slots[i].outbox_block;
+	now = pg_atomic_read_u32(noted);
+	while (block < now && !pg_atomic_compare_exchange_u32(noted, &now, block))
+		;
+}
+
+/*
  * Wake the writer of the database after setting the flags given; ask for one
- * when the database has no slot and there is something to write.
+ * when the database has no slot and there is something to write.  A writer that
+ * was told of the outbox before and has not come to it needs no second call.
  */
 static void
 flag_slot(Oid dbid, bool outbox, bool recheck)
 {
 	int			i = pgcredit_audit.header ? pgcredit_slot_find(dbid, false) : -1;
-	int			writer;
+	int			writer = -1;
 
 	if (i < 0)
 	{
@@ -378,9 +416,10 @@ flag_slot(Oid dbid, bool outbox, bool recheck)
 		return;
 	}
 	LWLockAcquire(SLOT_LOCK(i), LW_EXCLUSIVE);
+	if (recheck || !pgcredit_audit.slots[i].outbox)
+		writer = pgcredit_audit.slots[i].writer_procno;
 	pgcredit_audit.slots[i].outbox |= outbox;
 	pgcredit_audit.slots[i].recheck |= recheck;
-	writer = pgcredit_audit.slots[i].writer_procno;
 	LWLockRelease(SLOT_LOCK(i));
 	pgcredit_wake(writer);
 }

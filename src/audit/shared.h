@@ -21,6 +21,7 @@
 #ifndef PGCREDIT_AUDIT_SHARED_H
 #define PGCREDIT_AUDIT_SHARED_H
 
+#include "port/atomics.h"
 #include "storage/condition_variable.h"
 #include "storage/lwlock.h"
 #include "storage/spin.h"
@@ -36,6 +37,9 @@ typedef struct AuditSlot
 {
 	Oid			dbid;			/* header lock and slot lock to change, either to
 								 * read; InvalidOid when free */
+
+	pg_atomic_uint32 outbox_block;	/* no lock: the first block of the outbox in which a row was
+								 * put since the writer asked, or InvalidBlockNumber */
 
 	/* the slot's own lock protects all that follows */
 	bool		served;			/* a writer has claimed it since it was given out */

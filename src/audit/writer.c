@@ -47,6 +47,10 @@
 #define BATCH_BYTES (512 * 1024)
 /* Looked at without a wake-up as well: one is lost with a process that dies after its commit. */
 #define OUTBOX_LOOK_MS 1000L
+/* All of it at least this often, however busy its end is. */
+#define OUTBOX_WHOLE_MS 10000L
+/* Rows of the outbox, which nobody waits for, gather for so long. */
+#define OUTBOX_GATHER_MS 100L
 
 /*
  * How long to gather before a flush.  Readers answered by the last batch come
@@ -67,6 +71,19 @@ typedef struct Gathering
 #define GATHER_MISSES 4
 #define GATHER_SKIP 50
 #define GATHER_NAP_US 40L
+
+/* When to look at the outbox */
+typedef struct OutboxClock
+{
+	TimestampTz turn;			/* not before, unless a reader waits */
+	TimestampTz look;			/* also without being told */
+	TimestampTz whole;			/* at all of it */
+} OutboxClock;
+
+typedef enum OutboxLook
+{
+	OUTBOX_NO_LOOK, OUTBOX_LOOK, OUTBOX_LOOK_WHOLE
+} OutboxLook;
 
 static int	my_slot = -1;
 static Gathering gathering;
@@ -201,7 +218,7 @@ write_counted(Log *log, UseBatch *batch_uses, QueueItem *item)
  * entry of the writer, as start or stop, goes before all.
  */
 static bool
-write_batch(const char *own, bool outbox, volatile uint64 *first_seq)
+write_batch(const char *own, OutboxLook outbox, volatile uint64 *first_seq)
 {
 	QueueItem  *item = (QueueItem *) batch;
 	bool		more = false;
@@ -215,8 +232,8 @@ write_batch(const char *own, bool outbox, volatile uint64 *first_seq)
 	if (own)
 		append_life(&log, own);
 	/* A write that committed before an access was asked for comes before it. */
-	if (outbox)
-		more = pgcredit_drain_outbox(&log);
+	if (outbox != OUTBOX_NO_LOOK)
+		more = pgcredit_drain_outbox(&log, my_slot, outbox == OUTBOX_LOOK_WHOLE);
 	*first_seq = pgcredit_log_next_seq();
 	for (int k = 0; k < batch_items; k++, item = next_item(item))
 	{
@@ -248,7 +265,7 @@ write_batch(const char *own, bool outbox, volatile uint64 *first_seq)
  * whether it was written.
  */
 static bool
-try_write_batch(const char *own, bool outbox, bool *more_left)
+try_write_batch(const char *own, OutboxLook outbox, bool *more_left)
 {
 	MemoryContext context = CurrentMemoryContext;
 	volatile uint64 first_seq = 0;
@@ -360,18 +377,41 @@ look_at_settings(void)
 	settings = MemoryContextStrdup(TopMemoryContext, now);
 }
 
+/*
+ * Is the outbox to be looked at now?  To be asked after the batch was taken from the
+ * ring: a write that committed before one of the batch was put in is then seen.
+ */
+static OutboxLook
+outbox_due(OutboxClock *clock, bool more)
+{
+	TimestampTz now = GetCurrentTimestamp();
+	bool		due = more;
+	bool		whole;
+
+	if (batch_items > 0 || now >= clock->turn)
+		due |= pgcredit_queue_take_outbox_flag(my_slot);
+	whole = now >= clock->look || (due && now >= clock->whole);
+	if (!due && !whole)
+		return OUTBOX_NO_LOOK;
+	clock->turn = TimestampTzPlusMilliseconds(now, OUTBOX_GATHER_MS);
+	clock->look = TimestampTzPlusMilliseconds(now, OUTBOX_LOOK_MS);
+	if (whole)
+		clock->whole = TimestampTzPlusMilliseconds(now, OUTBOX_WHOLE_MS);
+	return whole ? OUTBOX_LOOK_WHOLE : OUTBOX_LOOK;
+}
+
 static void
 writer_loop(void)
 {
 	MemoryContext turn = AllocSetContextCreate(TopMemoryContext, "pgcredit writer",
 											   ALLOCSET_DEFAULT_SIZES);
-	TimestampTz next_look = 0;
+	OutboxClock clock = {0};
 	bool		more = false;
 
 	for (;;)
 	{
 		TimestampTz now;
-		bool		outbox;
+		OutboxLook	outbox;
 
 		ResetLatch(MyLatch);
 		CHECK_FOR_INTERRUPTS();
@@ -404,12 +444,9 @@ writer_loop(void)
 		pgcredit_worker_companion();
 		gather();
 		(void) pgcredit_queue_take(my_slot, batch, BATCH_BYTES, &batch_items);
-		/* Asked after that: a write that committed before one of these was put in is seen. */
+		outbox = outbox_due(&clock, more);
 		now = GetCurrentTimestamp();
-		outbox = pgcredit_queue_take_outbox_flag(my_slot) || more || now >= next_look;
-		if (outbox)
-			next_look = TimestampTzPlusMilliseconds(now, OUTBOX_LOOK_MS);
-		if (batch_items > 0 || outbox || life)
+		if (batch_items > 0 || outbox != OUTBOX_NO_LOOK || life)
 		{
 			int			n_items = batch_items;
 
@@ -423,7 +460,8 @@ writer_loop(void)
 			continue;
 		}
 		(void) WaitLatch(MyLatch, WL_LATCH_SET | WL_TIMEOUT | WL_EXIT_ON_PM_DEATH,
-						 OUTBOX_LOOK_MS, pgcredit_audit_wait(AUDIT_WAIT_WRITER_IDLE));
+						 now < clock.turn ? TimestampDifferenceMilliseconds(now, clock.turn) + 1 : OUTBOX_LOOK_MS,
+						 pgcredit_audit_wait(AUDIT_WAIT_WRITER_IDLE));
 	}
 }
 
@@ -434,7 +472,7 @@ static void
 leave(void)
 {
 	if (started && my_slot >= 0)
-		(void) try_write_batch("stop", false, NULL);
+		(void) try_write_batch("stop", OUTBOX_NO_LOOK, NULL);
 }
 
 void

@@ -70,6 +70,63 @@ SELECT audit_wait();
 SELECT count(DISTINCT entry::json ->> 'digest') AS digests, count(*) AS entries
   FROM credit.audit_log WHERE table_name = 'audited_forms' AND operation = 'INSERT' AND seq > :start;
 
+-- The same of each type by itself, also within others, and it is the digest that the reference says; also after the type changed.
+CREATE TYPE audited_pair AS (a timestamptz, b float8);
+CREATE TYPE audited_word AS ENUM ('one', 'two');
+CREATE DOMAIN audited_moment AS timestamptz;
+CREATE TEMP TABLE audited_type (n int PRIMARY KEY, type text, value text);
+INSERT INTO audited_type VALUES (1, 'timestamptz', '2026-01-02 03:04:05.678+08'), (2, 'timestamp', '2026-01-02 03:04:05'),
+    (3, 'date', '2026-01-02'), (4, 'timetz', '03:04:05+08'), (5, 'interval', '1 day 2 hours'), (6, 'float4[]', '{0.1,NULL,1e30}'),
+    (7, 'bytea', '\xdeadbeef00'), (8, 'audited_pair', '("2026-01-02 03:04:05+08",0.3)'), (9, 'audited_moment', '2026-01-02 03:04:05+08'),
+    (10, 'tstzrange', '[2026-01-02 03:04:05+08,2026-02-02 03:04:05+08)'), (11, 'date[]', '{2026-01-02,2026-01-03}'),
+    (12, 'audited_word', 'two'), (13, 'jsonb', '{"a": [1, 2]}'), (14, 'numeric', '1.50'), (15, 'text', NULL);
+DO $$
+DECLARE
+    t audited_type;
+BEGIN
+    FOR t IN SELECT * FROM audited_type ORDER BY n LOOP
+        EXECUTE format('CREATE TABLE audited_form_%s (v %s)', t.n, t.type);
+        PERFORM credit._audit_table(format('audited_form_%s', t.n)::regclass);
+    END LOOP;
+END $$;
+CREATE FUNCTION insert_forms() RETURNS void LANGUAGE plpgsql AS $$
+DECLARE
+    t audited_type;
+BEGIN
+    FOR t IN SELECT * FROM audited_type ORDER BY n LOOP
+        EXECUTE format('INSERT INTO audited_form_%s VALUES (%L)', t.n, t.value);
+    END LOOP;
+END $$;
+CREATE FUNCTION form_digest(type text, value text) RETURNS text LANGUAGE plpgsql
+SET datestyle = 'ISO' SET timezone = 'UTC' SET intervalstyle = 'postgres' SET extra_float_digits = 1 SET bytea_output = 'hex' AS $$
+DECLARE
+    form text;
+BEGIN
+    EXECUTE format('SELECT %L::%s::text', value, type) INTO form;
+    RETURN rtrim(translate(encode(sha256(coalesce(int4send(octet_length(form)) || convert_to(form, 'UTF8'), '\xffffffff')), 'base64'), '+/', '-_'), '=');
+END $$;
+SELECT insert_forms();
+SET datestyle = 'SQL, DMY';
+SET timezone = 'Asia/Shanghai';
+SET intervalstyle = 'iso_8601';
+SET extra_float_digits = -10;
+SET bytea_output = 'escape';
+SELECT insert_forms();
+RESET ALL;
+SELECT audit_wait();
+SELECT t.n, t.type, count(*) AS entries, bool_and(a.entry::json ->> 'digest' = form_digest(t.type, t.value)) AS as_documented
+  FROM audited_type t JOIN credit.audit_log a ON a.table_name = 'audited_form_' || t.n
+ WHERE a.operation = 'INSERT' AND a.seq > :start GROUP BY t.n, t.type ORDER BY t.n;
+ALTER TYPE audited_word RENAME VALUE 'two' TO 'three';
+ALTER TYPE audited_pair ADD ATTRIBUTE c interval;
+UPDATE audited_type SET value = CASE n WHEN 12 THEN 'three' ELSE '("2026-01-02 03:04:05+08",0.3,"1 day")' END WHERE n IN (8, 12);
+DELETE FROM audited_type WHERE n NOT IN (8, 12);
+SELECT insert_forms();
+SELECT audit_wait();
+SELECT DISTINCT ON (t.n) t.n, a.entry::json ->> 'digest' = form_digest(t.type, t.value) AS as_documented
+  FROM audited_type t JOIN credit.audit_log a ON a.table_name = 'audited_form_' || t.n
+ WHERE a.operation = 'INSERT' AND a.seq > :start ORDER BY t.n, a.seq DESC;
+
 -- Notes: any member, canonical; what the writer adds cannot be given.
 SELECT credit._audit_note(jsonb_build_object('kind', 'test', 'a', E'q"\\\b\f\n\r\t\u0001/é中', 'zero', 0,
                                              'nested', '{"b": [1, -2, true, null, {"y": "z", "x": ""}], "a": {}}'::jsonb) - 'zero');

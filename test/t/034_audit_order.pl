@@ -12,7 +12,7 @@ use PgCredit::Node;
 use PostgreSQL::Test::Utils;
 use Test::More;
 
-my $node = new_node('order', conf => "maintenance_work_mem = 1MB\n");
+my $node = new_node('order', conf => "maintenance_work_mem = 1MB\nmax_prepared_transactions = 2\n");
 my $superuser = $node->safe_psql('postgres', 'SELECT current_user');
 platform($node);
 log_is_whole($node, 'at the start');
@@ -127,6 +127,43 @@ $node->safe_psql('postgres', 'SELECT pg_cancel_backend(' . writer_pid($node) . '
 $session{row}->query_safe('ROLLBACK');
 $node->poll_query_until('postgres', 'SELECT count(*) = 0 FROM credit.audit_outbox');
 is(ordered(), '7000 7000 0', 'after an error: each once, in order');
+
+# One that is left early and commits late, when the writer has long taken what is behind it in the table.
+foreach my $how ('COMMIT', 'COMMIT PREPARED')
+{
+	begin_round();
+	$session{first}->query_safe('BEGIN; ' . notes(1, 2));
+	$session{first}->query_safe("PREPARE TRANSACTION 'late'") if $how ne 'COMMIT';
+	foreach my $times (1 .. 4)
+	{
+		$session{later}->query_safe(notes(1, 1500));
+		$node->poll_query_until('postgres', 'SELECT count(*) = 0 FROM credit.audit_outbox');
+	}
+	$seen = $node->safe_psql('postgres', 'SELECT max(seq) FROM credit.audit_log');
+	$session{first}->query_safe($how eq 'COMMIT' ? $how : "$how 'late'");
+	$session{later}->query_safe(notes(3, 4));
+	$node->poll_query_until('postgres', 'SELECT count(*) = 0 FROM credit.audit_outbox');
+	is(ordered(), '4 4 0', "a late $how stands before what came after it");
+}
+
+# The same with many at once.
+begin_round();
+my $chain = PostgreSQL::Test::Utils::tempdir . '/chain.sql';
+append_to_file($chain, q{\set ms random(0, 20)
+BEGIN;
+SELECT credit._audit_note(jsonb_build_object('kind', 'chain', 'client', :client_id, 'n', nextval('chain')));
+\sleep :ms ms
+COMMIT;
+SELECT credit._audit_note(jsonb_build_object('kind', 'chain', 'client', :client_id, 'n', nextval('chain')));
+});
+$node->safe_psql('postgres', 'CREATE SEQUENCE chain');
+$node->command_ok([ 'pgbench', '-n', '-c', '20', '-j', '2', '-t', '100', '-f', $chain, 'postgres' ], 'transactions of various length');
+$node->poll_query_until('postgres', 'SELECT count(*) = 0 FROM credit.audit_outbox');
+is($node->safe_psql('postgres', qq{
+	SELECT count(*) || ' ' || count(*) FILTER (WHERE n < before) FROM (
+	    SELECT n, lag(n, 1, 0::bigint) OVER (PARTITION BY client ORDER BY seq) AS before FROM (
+	        SELECT seq, (entry::jsonb ->> 'n')::bigint AS n, entry::jsonb ->> 'client' AS client
+	          FROM credit.audit_entry WHERE seq > $seen AND entry LIKE '%"kind":"chain"%') e) e}), '4000 0', 'each after the one before it');
 
 # A write that committed before an access was asked for stands before it, whatever the writer is at: each client leaves an
 # entry, asks for an access, and so on.
