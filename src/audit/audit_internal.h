@@ -129,7 +129,8 @@ extern void pgcredit_row_digest_end(RowDigest *digest, uint8 *hash);
 
 /* code_digest.c: palloc'd, the second NULL when no entry has one */
 extern char *pgcredit_code_digest(void);
-extern char *pgcredit_code_expected(void);
+extern char *pgcredit_code_expected(uint64 from, uint64 to);
+extern const char *pgcredit_code_in_entry(const char *entry, Size len);
 
 /* configuration_settings.c: settings of ours in force as canonical JSON, palloc'd */
 extern char *pgcredit_configuration_settings(void);

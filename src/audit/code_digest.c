@@ -20,6 +20,7 @@
 
 #include "access/genam.h"
 #include "access/htup_details.h"
+#include "access/skey.h"
 #include "access/table.h"
 #include "access/tableam.h"
 #include "common/cryptohash.h"
@@ -223,22 +224,32 @@ pgcredit_code_digest(void)
  */
 
 /*
- * The digest in an entry's bytes, NULL when it has none.  Within a string every
- * quotation mark has a backslash before it, so these patterns are members.
+ * Where in an entry's bytes its digest begins, NULL when it has none.  Within a
+ * string every quotation mark has a backslash before it, so these patterns are
+ * members.
+ */
+const char *
+pgcredit_code_in_entry(const char *entry, Size len)
+{
+	static const char kind[] = "\"kind\":\"configuration\"";
+	static const char name[] = ",\"code\":\"";
+	const char *found;
+
+	if (memmem(entry, len, kind, sizeof(kind) - 1) == NULL)
+		return NULL;
+	found = memmem(entry, len, name, sizeof(name) - 1);
+	return found ? found + sizeof(name) - 1 : NULL;
+}
+
+/*
+ * The digest, palloc'd, or NULL.
  */
 static char *
 digest_of_entry(const char *text)
 {
-	static const char name[] = ",\"code\":\"";
-	const char *found;
+	const char *found = pgcredit_code_in_entry(text, strlen(text));
 
-	if (strstr(text, "\"kind\":\"configuration\"") == NULL)
-		return NULL;
-	found = strstr(text, name);
-	if (found == NULL)
-		return NULL;
-	found += strlen(name);
-	return pnstrdup(found, strcspn(found, "\""));
+	return found ? pnstrdup(found, strcspn(found, "\"")) : NULL;
 }
 
 /*
@@ -274,16 +285,16 @@ expected_in_outbox(void)
 }
 
 /*
- * From the log, newest first.  Entries of accesses, which are the many and the
- * long, are told by their first bytes.
+ * From the entries of the log that the key has, newest first.  Entries of
+ * accesses, which are the many and the long, are told by their first bytes.
  */
 static char *
-expected_in_log(void)
+expected_in_log(int n_keys, ScanKey key)
 {
 	static const char access[] = "{\"access\":";
 	Relation	rel = table_open(pgcredit_relation_oid("audit_entry", false), AccessShareLock);
 	Relation	index = index_open(pgcredit_relation_oid("audit_entry_pkey", false), AccessShareLock);
-	SysScanDesc scan = systable_beginscan_ordered(rel, index, GetActiveSnapshot(), 0, NULL);
+	SysScanDesc scan = systable_beginscan_ordered(rel, index, GetActiveSnapshot(), n_keys, key);
 	MemoryContext per_entry = AllocSetContextCreate(CurrentMemoryContext, "entry of the log",
 													ALLOCSET_DEFAULT_SIZES);
 	HeapTuple	tuple;
@@ -317,17 +328,27 @@ expected_in_log(void)
 /*
  * The digest in the newest entry that has one, palloc'd; NULL when none has.
  * It is looked for in the log itself: a table that remembers where it stands
- * would be one more that somebody can change.
+ * would be one more that somebody can change.  Entries behind number "from", up
+ * to "to", are known to have none.
  */
 char *
-pgcredit_code_expected(void)
+pgcredit_code_expected(uint64 from, uint64 to)
 {
 	char	   *found;
+	ScanKeyData key;
 
 	PushActiveSnapshot(GetLatestSnapshot());
 	found = expected_in_outbox();
 	if (found == NULL)
-		found = expected_in_log();
+	{
+		ScanKeyInit(&key, ENTRY_SEQ, BTGreaterStrategyNumber, F_INT8GT, Int64GetDatum((int64) to));
+		found = expected_in_log(1, &key);
+	}
+	if (found == NULL)
+	{
+		ScanKeyInit(&key, ENTRY_SEQ, BTLessEqualStrategyNumber, F_INT8LE, Int64GetDatum((int64) from));
+		found = expected_in_log(1, &key);
+	}
 	PopActiveSnapshot();
 	return found;
 }
@@ -347,7 +368,7 @@ pgcredit_code_digest_sql(PG_FUNCTION_ARGS)
 Datum
 pgcredit_code_expected_sql(PG_FUNCTION_ARGS)
 {
-	char	   *expected = pgcredit_code_expected();
+	char	   *expected = pgcredit_code_expected(0, 0);
 
 	if (expected == NULL)
 		PG_RETURN_NULL();

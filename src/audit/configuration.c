@@ -521,7 +521,7 @@ pgcredit_note_installed(PG_FUNCTION_ARGS)
 	Oid			extension = get_extension_oid("pgcredit", true);
 
 	if (current == NULL && is_own_script(extension))
-		write_extension_entry(pgcredit_code_expected() ? "ALTER EXTENSION" : "CREATE EXTENSION",
+		write_extension_entry(pgcredit_code_expected(0, 0) ? "ALTER EXTENSION" : "CREATE EXTENSION",
 							  NULL, extension);
 	PG_RETURN_VOID();
 }

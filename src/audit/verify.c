@@ -98,6 +98,7 @@ take_entry(Verify *verify)
 		case LEAF_OTHER_LIST:
 			return pgcredit_verify_wrong(verify, "list_changed", seq, "The rows of credit.audit_list are not those that it has the root of.");
 	}
+	verify->code = Max(verify->code, verify->entries.code);
 	pgcredit_entries_next(&verify->entries);
 	verify->count.entries++;
 	verify->dropped = false;
@@ -151,6 +152,7 @@ begin_range(Verify *verify)
 	if (made && !(reading && entries->seq != (int64) verify->next + 1))
 	{
 		verify->ready = made->leaves;
+		verify->code = Max(verify->code, made->code);
 		pgcredit_shown_take(&verify->shown, &made->pages);
 	}
 	else if (!reading)

@@ -98,6 +98,7 @@ typedef struct EntryScan
 	MemoryContext context;		/* what an entry needs, reset after some */
 	HeapTuple	tuple;			/* NULL at the end */
 	int64		seq;			/* its number, PG_INT64_MAX at the end */
+	uint64		code;			/* newest that had a digest of the code, 0: none */
 
 	bool		may_copy;
 	BufferAccessStrategy strategy;
@@ -130,6 +131,7 @@ typedef struct VerifyOrigin
 typedef struct VerifyRange
 {
 	EntryPages	pages;
+	uint64		code;			/* as EntryScan has it */
 	PgcreditMerkleHash leaves[VERIFY_RANGE];
 } VerifyRange;
 
@@ -156,6 +158,7 @@ typedef struct Verify
 	bool		dropped;		/* that row's entries were dropped */
 	EntryScan	entries;
 	EntryShown	shown;
+	uint64		code;			/* newest entry of this call that has a digest of the code, 0: none */
 	VerifyWorkers *workers;		/* NULL: none */
 	uint64		range;			/* leaves of a range */
 	uint64		range_end;		/* of the present one */

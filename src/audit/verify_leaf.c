@@ -13,6 +13,7 @@
 #include "audit/verify_find.h"
 
 static const SoughtName recorded_name = {"\"recorded\":", 11, 0};
+static const SoughtName configuration_name = {"\"kind\":\"configuration\"", 22, 10};
 static const SoughtName list_name = {",\"list\":", 8, 1};
 
 /*
@@ -71,16 +72,13 @@ find_number(const char *entry, Size len, uint64 seq)
 }
 
 /*
- * Is the list of an access to many, if it is one, what the entry has the root
+ * Is the list of an access to many, if it has one, what the entry has the root
  * of?  Its name sorts before "recorded".
  */
 static bool
 list_is_whole(Snapshot snapshot, const char *entry, Size len, const char *recorded)
 {
-	static const char access[] = "{\"access\":";
-
-	return len < sizeof(access) || memcmp(entry, access, sizeof(access) - 1) != 0 ||
-		find_name(list_name, entry, recorded, entry + len) == NULL ||
+	return find_name(list_name, entry, recorded, entry + len) == NULL ||
 		pgcredit_list_is_whole(snapshot, (PgcreditSpan) {entry, len});
 }
 
@@ -91,21 +89,27 @@ list_is_whole(Snapshot snapshot, const char *entry, Size len, const char *record
 VerifyLeaf
 pgcredit_verify_entry(EntryScan *entries, uint64 seq, PgcreditMerkleHash hash, Size *len)
 {
+	static const char access[] = "{\"access\":";
 	MemoryContext old = MemoryContextSwitchTo(entries->context);
 	text	   *entry = DatumGetTextPP(pgcredit_column(entries->rel, entries->tuple, ENTRY_TEXT));
 	const char *bytes = VARDATA_ANY(entry);
 	const char *recorded;
+	bool		is_access;
 	VerifyLeaf	leaf = LEAF_GOOD;
 
 	*len = VARSIZE_ANY_EXHDR(entry);
+	is_access = *len >= sizeof(access) && memcmp(bytes, access, sizeof(access) - 1) == 0;
 	if (*len > PGCREDIT_ENTRY_MAX)
 		leaf = LEAF_TOO_LONG;
 	else if ((recorded = find_number(bytes, *len, seq)) == NULL)
 		leaf = LEAF_OTHER_NUMBER;
-	else if (!list_is_whole(entries->snapshot, bytes, *len, recorded))
+	else if (is_access && !list_is_whole(entries->snapshot, bytes, *len, recorded))
 		leaf = LEAF_OTHER_LIST;
 	else
 		pgcredit_merkle_leaf(bytes, *len, hash);
+	if (!is_access && find_name(configuration_name, bytes, bytes + *len, bytes + *len) &&
+		pgcredit_code_in_entry(bytes, *len))
+		entries->code = seq;
 	MemoryContextSwitchTo(old);
 	if (seq % TILE_WIDTH == 0)
 		MemoryContextReset(entries->context);

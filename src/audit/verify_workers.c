@@ -97,6 +97,7 @@ hash_range(EntryScan *entries, const VerifyWork *work, uint64 n, VerifyRange *ra
 	uint64		end = Min(begin + work->width, work->end);
 
 	entries->pages = &range->pages;
+	entries->code = 0;
 	pgcredit_entries_seek(entries, begin + 1);
 	for (uint64 k = begin; k < end; k++)
 	{
@@ -108,6 +109,7 @@ hash_range(EntryScan *entries, const VerifyWork *work, uint64 n, VerifyRange *ra
 			return false;
 		pgcredit_entries_next(entries);
 	}
+	range->code = entries->code;
 	return end == work->end || entries->seq == (int64) end + 1;
 }
 

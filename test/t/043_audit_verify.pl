@@ -33,14 +33,14 @@ sub last_line { return (split /\n/, $node->safe_psql('postgres', $_[0]))[-1]; }
 my $helpers = q{pg_stat_activity h WHERE backend_type = 'parallel worker'};
 sub answer { return $node->safe_psql('postgres', "SELECT concat_ws(' ', ok, problem, entries, size) FROM credit.verify_log($_[0])"); }
 
-# Starts a verification and, when it is in the middle, does something to its backend. Returns what was seen of it, or ''
-# when it was too fast.
-sub interrupted
+# Starts a verification and, when it is in the middle, another statement. Returns what that gave and what the verification
+# said.
+sub amid
 {
-	my ($what, $arguments) = @_;
+	my ($sql) = @_;
 	my ($out, $err) = ('', '');
-	my $run = start([ 'psql', '-XAtq', '-d', $node->connstr('postgres'), '-c', "SELECT ok FROM credit.verify_log($arguments)" ], '>', \$out, '2>', \$err);
-	my $seen = $node->safe_psql('postgres', qq{
+	my $run = start([ 'psql', '-XAtq', '-d', $node->connstr('postgres'), '-c', q{SELECT concat_ws(' ', ok, problem, detail) FROM credit.verify_log()} ], '>', \$out, '2>', \$err);
+	my $given = $node->safe_psql('postgres', qq{
 		DO \$\$
 		BEGIN
 			FOR turn IN 1 .. 20000 LOOP
@@ -49,9 +49,20 @@ sub interrupted
 			END LOOP;
 		END
 		\$\$;
-		SELECT concat_ws(' ', phase, datname, entries_done > 20000, entries_total, started < now(), workers, (SELECT count(*) FROM $helpers), $what) FROM credit.stat_progress_verify});
+		$sql});
 	$run->finish;
-	return $err =~ /canceling|terminating|terminated/ ? $seen : '';
+	chomp $out;
+	return ($given, $out . $err);
+}
+
+# Does something to its backend. Returns what was seen of it, or '' when it was too fast.
+sub interrupted
+{
+	my ($what) = @_;
+	my ($seen, $said) = amid(qq{
+		SELECT concat_ws(' ', phase, datname, entries_done > 20000, entries_total, started < now(), workers, (SELECT count(*) FROM $helpers), $what) FROM credit.stat_progress_verify});
+
+	return $said =~ /canceling|terminating|terminated/ ? $seen : '';
 }
 
 is(answer(''), "t $size $size", 'the whole log');
@@ -66,7 +77,7 @@ foreach my $what (sort keys %interrupt)
 
 	foreach (1 .. 20)
 	{
-		$seen = interrupted($interrupt{$what}, '') and last;
+		$seen = interrupted($interrupt{$what}) and last;
 	}
 	is($seen, "verifying entries postgres t $size t 2 2 t", "$what: it was seen");
 	ok($node->poll_query_until('postgres', 'SELECT count(*) = 0 FROM credit.stat_progress_verify'), "$what: it is seen no more");
@@ -86,6 +97,12 @@ foreach my $case ([ "SELECT set_config('max_parallel_workers', '0', false)", '0'
 	[ 'BEGIN; CREATE TABLE written AS SELECT 1; SAVEPOINT s', '2' ], [ 'BEGIN; SAVEPOINT s; CREATE TEMP TABLE written AS SELECT 1', '2' ])
 {
 	is(join(' ', verify_both($node, 'postgres', $case->[0], sql => $case->[0], result => q{concat_ws(' ', ok, entries, size)})), "t $size $size $case->[1]", $case->[0]);
+}
+
+# A change of the code meanwhile is in the log, though behind what is verified.
+foreach my $fillfactor (50, 60, 70)
+{
+	is((amid("ALTER TABLE credit.subject SET (fillfactor = $fillfactor)"))[1], 't', 'the code was changed meanwhile');
 }
 
 # Entries come in meanwhile.
