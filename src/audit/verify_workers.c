@@ -21,6 +21,7 @@
 #include "access/parallel.h"
 #include "access/table.h"
 #include "access/xact.h"
+#include "executor/instrument.h"
 #include "miscadmin.h"
 #include "optimizer/optimizer.h"
 #include "optimizer/paths.h"
@@ -64,6 +65,10 @@ typedef struct VerifyWork
 	uint64		n_ranges;
 	int			n_slots;
 	ConditionVariable changed;	/* a range was made, or a slot is free again */
+
+	/* each worker's, when it has ended */
+	BufferUsage buffers[WORKERS_MAX];
+	WalUsage	wal[WORKERS_MAX];
 
 	slock_t		mutex;			/* protects all that follows, of the slots their state */
 	uint64		n_taken;		/* ranges, from the first on */
@@ -169,12 +174,14 @@ pgcredit_verify_worker(dsm_segment *seg, shm_toc *toc)
 	uint64		n;
 
 	pgstat_report_activity(STATE_RUNNING, "credit.verify_log");
+	InstrStartParallelQuery();
 	rel = table_open(work->entry, AccessShareLock);
 	pgcredit_entries_begin(entries, rel, GetActiveSnapshot());
 	while (take_range(work, true, &n))
 		make_range(entries, work, n);
 	pgcredit_entries_end(entries);
 	table_close(rel, AccessShareLock);
+	InstrEndParallelQuery(&work->buffers[ParallelWorkerNumber], &work->wal[ParallelWorkerNumber]);
 }
 
 /*
@@ -185,11 +192,12 @@ static int
 wanted_workers(const Verify *verify)
 {
 	uint64		leaves = verify->end - verify->begin;
-	double		blocks = (double) verify->shown.n_blocks * leaves / Max(verify->end, 1);
+	double		pages = (double) verify->shown.n_blocks * leaves / Max(verify->end, 1);
 
-	if (verify->alone || blocks < min_parallel_table_scan_size || leaves <= TILE_WIDTH)
+	if (verify->alone || pages < min_parallel_table_scan_size || leaves < 2 * TILE_WIDTH)
 		return 0;
-	return Min(Min(max_parallel_maintenance_workers, WORKERS_MAX), (int) Min((leaves - 1) / TILE_WIDTH, WORKERS_MAX));
+	/* a tile at least for each, and for the leader */
+	return Min(Min(max_parallel_maintenance_workers, WORKERS_MAX), (int) Min(leaves / TILE_WIDTH - 1, WORKERS_MAX));
 }
 
 static VerifyWork *
@@ -344,6 +352,9 @@ pgcredit_workers_end(Verify *verify)
 	SpinLockRelease(&work->mutex);
 	ConditionVariableBroadcast(&work->changed);
 	WaitForParallelWorkersToFinish(workers->context);
+	/* so that EXPLAIN and pg_stat_statements count what they have read */
+	for (int k = 0; k < workers->context->nworkers_launched; k++)
+		InstrAccumParallelQuery(&work->buffers[k], &work->wal[k]);
 	ereport(DEBUG1,
 			(errmsg_internal("%d workers made " UINT64_FORMAT " of " UINT64_FORMAT " ranges of the log, " UINT64_FORMAT " were odd",
 							 workers->context->nworkers_launched, work->n_made, work->n_ranges, workers->n_odd)));

@@ -67,6 +67,21 @@ sub interrupted
 
 is(answer(''), "t $size $size", 'the whole log');
 is(join(' ', verify_both($node, 'postgres', 'all ranges by workers', result => q{concat_ws(' ', ok, entries, size)})), "t $size $size 2", 'all of it by workers');
+
+# Pages that EXPLAIN counts.
+sub pages_read
+{
+	my ($workers) = @_;
+	my ($plan) = $node->safe_psql('postgres', with_workers($workers) . 'EXPLAIN (ANALYZE, BUFFERS, COSTS OFF, TIMING OFF, SUMMARY OFF) SELECT * FROM credit.verify_log()') =~ /^\s*Buffers: shared(.*)/m;
+	my $n = 0;
+
+	$n += $1 while $plan =~ /(?:hit|read)=(\d+)/g;
+	return $n;
+}
+
+my ($by_workers, $alone) = map { pages_read($_) } (2, 0);
+ok(abs($by_workers / $alone - 1) < 0.1, 'EXPLAIN counts the pages that workers read') or diag("$by_workers, and alone $alone");
+
 my %interrupt = (
 	cancelled          => 'pg_cancel_backend(pid)',
 	terminated         => 'pg_terminate_backend(pid)',
