@@ -236,7 +236,12 @@ $node->wait_for_catchup($standby, 'replay');
 is(bytes($standby, q{convert_to(credit.checkpoint(), 'UTF8')}), $note, 'a standby gives the checkpoint of the primary');
 is($standby->safe_psql('postgres', "SELECT $_"), $node->safe_psql('postgres', "SELECT $_"), "a standby: $_")
   foreach ('credit.tlog_proof(5)', 'credit.tile(0, 0)', 'credit.entry_bundle(0)', 'credit.log_root()', 'credit.log_vkey()');
-is(join(' ', verify_both($standby, 'postgres', 'a standby', result => q{concat_ws(' ', ok, size > 512, detail)})), 't t 2', 'a standby verifies the log');
+# with workers, for which a log must have more than two tiles
+$node->safe_psql('postgres', q{SELECT count(credit._audit_note(jsonb_build_object('kind', 'test', 'n', g))) FROM generate_series(1, 600) g});
+$node->poll_query_until('postgres', 'SELECT count(*) = 0 FROM credit.audit_outbox');
+checkpoint();
+$node->wait_for_catchup($standby, 'replay');
+like(join(' ', verify_both($standby, 'postgres', 'a standby', result => q{concat_ws(' ', ok, size > 512, detail)})), qr/^t t [12]$/, 'a standby verifies the log');
 is((fails_with($standby, 'postgres', 'postgres', 'SELECT credit._sign_checkpoint()'))[0], '25006', 'and signs nothing');
 
 # synchronous, and away: nothing is handed out
