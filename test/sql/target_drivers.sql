@@ -139,9 +139,10 @@ SELECT inserted, updated, unchanged FROM credit.deliver('loan_balance', '2020-06
     {"key": "b", "region": "330203", "balance": 2, "enterprise": true, "private": true, "product": "p"}]', complete => true);
 SELECT inserted, updated, unchanged FROM credit.deliver('loan_balance', '2020-06-30', '[{"key": "c", "region": "330203", "balance": 4, "enterprise": true, "product": "p"}]');
 SELECT inserted, updated, unchanged FROM credit.deliver('loan_balance', '2020-05-30', '[{"key": "d", "region": "330203", "balance": 5, "enterprise": true, "product": "p"}]');
+SELECT inserted, updated, unchanged FROM credit.deliver('loan_balance', '2020-06-30', '[{"key": "a", "region": "330203", "balance": 11, "enterprise": true, "product": "p"}]');
 RESET ROLE;
--- a: corrected by the third; b: the first or the seventh, not those for guarantees; c: taken away by the sixth and brought anew by
--- the seventh
+-- a: corrected by the third, and again by the ninth; b: the first or the seventh, not those for guarantees; c: taken away by the sixth
+-- and brought anew by the seventh
 SELECT l.metric, l.key, l.value, ARRAY(SELECT b - :before FROM unnest(l.batches) b) AS deliveries
   FROM credit.target_lineage('ningbo-2020', 'NB-03', '2020-07-15') l WHERE l.month = '2020-06-01' ORDER BY 1, 2;
 -- projection: the line through four quarters, at the due date
@@ -156,6 +157,15 @@ SELECT count(DISTINCT t.metric) AS metrics,
  WHERE t.shipped;
 -- due figures: told once
 SELECT unit, region, first_day, last_day, due_day, days_late FROM credit.figures_due('2023-01-20') WHERE metric = 'financing_matchmaking_event_count' ORDER BY region::text;
+-- from its day on; never of a time before the pack or after its targets
+SELECT d AS day, last_day, days_late FROM unnest('{2023-01-09,2023-01-10}'::date[]) d, credit.figures_due(d) f WHERE f.metric = 'financing_matchmaking_event_count' ORDER BY 1;
+SELECT count(*) AS too_early FROM credit.pack p, credit.figures_due(p.start_date + 20) f WHERE f.region::text = p.region::text;
+SELECT count(*) AS too_late FROM credit.figures_due('2045-01-20');
+-- part of a flow is not enough, of a stock any day of the period is
+SAVEPOINT s;
+SELECT credit.observe('financing_matchmaking_event_count', '330200', '2022-01-01', '2022-06-30', 3, 'u'), credit.observe('export_insurance_platform_covered_count', '330300', '2022-11-15'::date, 3, 'u');
+SELECT metric FROM credit.figures_due('2023-01-20') WHERE metric IN ('financing_matchmaking_event_count', 'export_insurance_platform_covered_count', 'export_insurance_platform_population_count') ORDER BY 1;
+ROLLBACK TO s;
 SELECT credit.remind_figures('2023-01-20') > 0 AS sent, credit.remind_figures('2023-01-20') AS again;
 SELECT credit.observe('financing_matchmaking_event_count', '330200', '2022-01-01', '2022-12-31', 3, 'u');
 SELECT count(*) FROM credit.figures_due('2023-01-20') WHERE metric = 'financing_matchmaking_event_count' AND region::text = '330200';
