@@ -84,7 +84,8 @@ list_is_whole(Snapshot snapshot, const char *entry, Size len, const char *record
 
 /*
  * The leaf of the entry that the scan is at, which has to say that it is entry
- * "seq"; *len is its length.  Only of a good entry there is a hash.
+ * "seq"; *len is its length.  Only of a good entry there is a hash, and note is
+ * taken of a digest of the code in it.
  */
 VerifyLeaf
 pgcredit_verify_entry(EntryScan *entries, uint64 seq, PgcreditMerkleHash hash, Size *len)
@@ -106,10 +107,13 @@ pgcredit_verify_entry(EntryScan *entries, uint64 seq, PgcreditMerkleHash hash, S
 	else if (is_access && !list_is_whole(entries->snapshot, bytes, *len, recorded))
 		leaf = LEAF_OTHER_LIST;
 	else
+	{
 		pgcredit_merkle_leaf(bytes, *len, hash);
-	if (!is_access && find_name(configuration_name, bytes, bytes + *len, bytes + *len) &&
-		pgcredit_code_in_entry(bytes, *len))
-		entries->code = seq;
+		/* "kind" sorts before "recorded" as well */
+		if (!is_access && find_name(configuration_name, bytes, recorded, bytes + *len) &&
+			pgcredit_code_in_entry(bytes, *len))
+			entries->code = seq;
+	}
 	MemoryContextSwitchTo(old);
 	if (seq % TILE_WIDTH == 0)
 		MemoryContextReset(entries->context);
