@@ -141,8 +141,8 @@ CREATE FUNCTION credit.open_village_session(scheme text, village credit.region_c
     LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
 #variable_conflict use_variable
 DECLARE
-    a CONSTANT credit.rating_adoption := credit._adopted(scheme, '{balance_sheet,conditions}');
     day CONSTANT date := credit._rating_day(held_on);
+    a CONSTANT credit.rating_adoption := credit._adopted(scheme, '{balance_sheet,conditions}', village, day);
     -- the committees are two: of the party branch and of the villagers; a white list needs the council as well
     needed CONSTANT text[] := '{party_branch,village_committee}'::text[]
         || CASE WHEN a.parameters ? 'conditions' THEN '{consultation_council}'::text[] END;
@@ -283,7 +283,7 @@ CREATE FUNCTION credit.white_list(scheme text, village credit.region_code, as_of
       FROM (SELECT DISTINCT ON (r.subject_id) r.subject_id, s.session_id, s.held_on, r.failed
               FROM credit.village_session s JOIN credit.village_result r ON r.session_id = s.session_id
               JOIN credit.rating_adoption a ON a.adoption_id = s.adoption_id
-             WHERE s.village OPERATOR(credit.=) white_list.village AND a.pack_id = (credit._adopted(scheme, '{conditions}')).pack_id
+             WHERE s.village OPERATOR(credit.=) white_list.village AND a.pack_id = (credit._adopted(scheme, '{conditions}', white_list.village, credit._rating_day(as_of))).pack_id
                AND s.held_on <= credit._rating_day(as_of) AND s.confirmed_at < credit._day_end(credit._rating_day(as_of))
              ORDER BY r.subject_id, s.held_on DESC, s.session_id DESC) n
      WHERE n.failed = '{}' ORDER BY 1
@@ -297,8 +297,9 @@ CREATE FUNCTION credit.rate_household(subject_id bigint, as_of date DEFAULT NULL
     LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
 #variable_conflict use_variable
 DECLARE
-    a CONSTANT credit.rating_adoption := credit._adopted(scheme, '{balance_sheet}');
     day CONSTANT date := credit._rating_day(as_of);
+    a CONSTANT credit.rating_adoption := credit._adopted(scheme, '{balance_sheet}',
+        (SELECT s.region FROM credit.subject s WHERE s.subject_id = rate_household.subject_id), day);
     sheet record;
     opinion record;
     net numeric;
@@ -384,8 +385,9 @@ CREATE FUNCTION credit.rate_index(subject_id bigint, as_of date DEFAULT NULL, sc
     LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
 #variable_conflict use_variable
 DECLARE
-    a CONSTANT credit.rating_adoption := credit._adopted(scheme, '{index}');
     day CONSTANT date := credit._rating_day(as_of);
+    a CONSTANT credit.rating_adoption := credit._adopted(scheme, '{index}',
+        (SELECT s.region FROM credit.subject s WHERE s.subject_id = rate_index.subject_id), day);
     id bigint;
     v record;
 BEGIN

@@ -32,13 +32,18 @@ INSERT INTO credit.rating_pack (pack_id, title_zh, title_en, method, level, scal
 
 -- rights ------------------------------------------------------------------------
 
-REVOKE ALL ON credit.rating_pack, credit.rating_adoption, credit.group_grade, credit.village_session, credit.village_result,
+REVOKE ALL ON credit.rating_pack, credit.rating_adoption, credit.group_grade, credit.group_figure, credit.village_session, credit.village_result,
     credit.household_limit, credit.index_value, credit.approval_rule FROM PUBLIC;
 REVOKE ALL ON FUNCTION credit._group_guard(), credit._adoption_guard(), credit._method_parameters(text), credit._share(jsonb, numeric),
     credit._texts(jsonb), credit._bands_problem(jsonb, text[]), credit._parameter_problem(credit.rating_pack, text, jsonb),
-    credit._parameter_problems(credit.rating_pack, jsonb), credit._source_problem(text, jsonb), credit.check_rating_pack(jsonb),
-    credit.create_rating_pack(jsonb), credit._rating_pack(text), credit.rating_parameters(text), credit._source_indicator(text, text, jsonb),
-    credit.adopt_rating_pack(text, jsonb, text), credit._adopted(text, text[]), credit._rating_day(date), credit._day_end(date),
+    credit._parameter_problems(credit.rating_pack, jsonb, credit.region_code, date), credit._criterion_problem(jsonb, text, text[]),
+    credit._bound(jsonb), credit._criteria_problem(jsonb, text, text[]), credit._regions_above(credit.region_code),
+    credit._adoption_at(text, credit.region_code, date), credit.adopted_rating_packs(credit.region_code, date),
+    credit._households(credit.region_code, date), credit._group_criteria(credit.rating_adoption, credit.region_code, date),
+    credit._grade_left(text, jsonb, jsonb, text[]), credit._ratio_text(jsonb),
+    credit.enter_group_figure(credit.region_code, text, date, numeric, text, date), credit._source_problem(text, jsonb), credit.check_rating_pack(jsonb),
+    credit.create_rating_pack(jsonb), credit._rating_pack(text), credit.rating_parameters(text, credit.region_code, date), credit._source_indicator(text, text, jsonb),
+    credit.adopt_rating_pack(text, jsonb, text, credit.region_code, date), credit._adopted(text, text[], credit.region_code, date), credit._rating_day(date), credit._day_end(date),
     credit._source_values(credit.rating_adoption, bigint, date), credit.recognised_grade(text, bigint, date),
     credit._member_grades(credit.region_code, credit.rating_adoption, date), credit.rate_group(text, credit.region_code, date),
     credit.group_grade_of(text, credit.region_code, date), credit._share_text(numeric), credit.explain_group(bigint),
@@ -50,13 +55,14 @@ REVOKE ALL ON FUNCTION credit._group_guard(), credit._adoption_guard(), credit._
     credit._approval_key(text), credit.approval_by_group(text, text, date, date, text, numeric) FROM PUBLIC;
 GRANT SELECT ON credit.rating_pack, credit.rating_adoption TO credit_operator, credit_institution, credit_analyst, credit_auditor;
 GRANT SELECT ON credit.approval_rule TO credit_operator, credit_analyst, credit_auditor;
-GRANT SELECT ON credit.group_grade, credit.village_session, credit.village_result, credit.household_limit, credit.index_value TO credit_operator;
-GRANT EXECUTE ON FUNCTION credit.check_rating_pack(jsonb), credit.create_rating_pack(jsonb), credit.adopt_rating_pack(text, jsonb, text),
+GRANT SELECT ON credit.group_grade, credit.group_figure, credit.village_session, credit.village_result, credit.household_limit, credit.index_value TO credit_operator;
+GRANT EXECUTE ON FUNCTION credit.check_rating_pack(jsonb), credit.create_rating_pack(jsonb), credit.adopt_rating_pack(text, jsonb, text, credit.region_code, date),
     credit.recognised_grade(text, bigint, date), credit.rate_group(text, credit.region_code, date), credit.explain_group(bigint),
     credit.confirm_village_session(bigint), credit.white_list(text, credit.region_code, date), credit.rate_household(bigint, date, text),
     credit.explain_limit(bigint), credit.rate_index(bigint, date, text), credit.explain_index(bigint), credit.set_approval(text, text[])
     TO credit_operator;
-GRANT EXECUTE ON FUNCTION credit.rating_parameters(text) TO credit_operator, credit_institution, credit_analyst, credit_auditor;
+GRANT EXECUTE ON FUNCTION credit.enter_group_figure(credit.region_code, text, date, numeric, text, date) TO credit_operator;
+GRANT EXECUTE ON FUNCTION credit.rating_parameters(text, credit.region_code, date), credit.adopted_rating_packs(credit.region_code, date) TO credit_operator, credit_institution, credit_analyst, credit_auditor;
 GRANT EXECUTE ON FUNCTION credit.group_grade_of(text, credit.region_code, date) TO credit_operator, credit_institution, credit_analyst;
 GRANT EXECUTE ON FUNCTION credit.approval_by_group(text, text, date, date, text, numeric) TO credit_operator, credit_analyst;
 -- entered at the counter, confirmed by an operator

@@ -795,7 +795,8 @@ INSERT INTO expected VALUES
 
 -- Rating packs, groups, villages, approval by group.
 INSERT INTO expected SELECT trim(l), '.X.....' FROM string_to_table($$
-    credit.adopt_rating_pack(text,jsonb,text)
+    credit.adopt_rating_pack(text,jsonb,text,credit.region_code,date)
+    credit.enter_group_figure(credit.region_code,text,date,numeric,text,date)
     credit.check_rating_pack(jsonb)
     credit.confirm_village_session(bigint)
     credit.create_rating_pack(jsonb)
@@ -810,14 +811,24 @@ INSERT INTO expected SELECT trim(l), '.X.....' FROM string_to_table($$
     credit.white_list(text,credit.region_code,date)
 $$, E'\n') l WHERE trim(l) <> '';
 INSERT INTO expected VALUES
-    ('credit.rating_parameters(text)', '.X..XXX'),
+    ('credit.rating_parameters(text,credit.region_code,date)', '.X..XXX'),
+    ('credit.adopted_rating_packs(credit.region_code,date)', '.X..XXX'),
     ('credit.group_grade_of(text,credit.region_code,date)', '.X..XX.'),
     ('credit.approval_by_group(text,text,date,date,text,numeric)', '.X...X.'),
     ('credit.open_village_session(text,credit.region_code,date,jsonb)', '.XX....'),
     ('credit.enter_village_result(bigint,bigint,numeric,numeric,text[])', '.XX....'),
     ('credit.discard_village_session(bigint)', '.XX....');
 INSERT INTO expected SELECT trim(l), '.......' FROM string_to_table($$
-    credit._adopted(text,text[])
+    credit._adopted(text,text[],credit.region_code,date)
+    credit._adoption_at(text,credit.region_code,date)
+    credit._bound(jsonb)
+    credit._criteria_problem(jsonb,text,text[])
+    credit._criterion_problem(jsonb,text,text[])
+    credit._grade_left(text,jsonb,jsonb,text[])
+    credit._group_criteria(credit.rating_adoption,credit.region_code,date)
+    credit._households(credit.region_code,date)
+    credit._ratio_text(jsonb)
+    credit._regions_above(credit.region_code)
     credit._adoption_guard()
     credit._approval_group(text,text,text,bigint,timestamp with time zone)
     credit._approval_key(text)
@@ -829,7 +840,7 @@ INSERT INTO expected SELECT trim(l), '.......' FROM string_to_table($$
     credit._method_parameters(text)
     credit._open_session(bigint)
     credit._parameter_problem(credit.rating_pack,text,jsonb)
-    credit._parameter_problems(credit.rating_pack,jsonb)
+    credit._parameter_problems(credit.rating_pack,jsonb,credit.region_code,date)
     credit._rating_day(date)
     credit._rating_pack(text)
     credit._share(jsonb,numeric)
@@ -839,6 +850,7 @@ INSERT INTO expected SELECT trim(l), '.......' FROM string_to_table($$
     credit._source_values(credit.rating_adoption,bigint,date)
     credit._texts(jsonb)
     credit._village_guard()
+    sequence credit.group_figure_figure_id_seq
     sequence credit.group_grade_grade_id_seq
     sequence credit.household_limit_limit_id_seq
     sequence credit.index_value_index_id_seq
@@ -850,6 +862,7 @@ INSERT INTO expected VALUES
     ('table credit.rating_adoption',        '.r..rrr'),
     ('table credit.approval_rule',          '.r...rr'),
     ('table credit.group_grade',            '.r.....'),
+    ('table credit.group_figure',            '.r.....'),
     ('table credit.village_session',        '.r.....'),
     ('table credit.village_result',         '.r.....'),
     ('table credit.household_limit',        '.r.....'),

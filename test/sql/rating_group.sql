@@ -16,7 +16,7 @@ BEGIN
     RETURN 'no error: ' || coalesce(answer, 'null');
 EXCEPTION WHEN OTHERS THEN
     GET STACKED DIAGNOSTICS explanation = PG_EXCEPTION_DETAIL;
-    RETURN regexp_replace(concat_ws(' / ', SQLSTATE || ' ' || SQLERRM, nullif(explanation, '')), '2[0-9]{3}-[0-9]{2}-[0-9]{2}$', 'TOMORROW');
+    RETURN regexp_replace(concat_ws(' / ', SQLSTATE || ' ' || SQLERRM, nullif(explanation, '')), '2[0-9]{3}-[0-9]{2}-[0-9]{2}\.?$', 'DAY');
 END
 $$;
 CREATE ROLE rg_operator;

@@ -33,6 +33,8 @@ SELECT credit.adopt_rating_pack('own', '{"members": "R-05.household", "good_grad
     "bands": [{"grade": "yes", "from": 0.5}, {"grade": "no", "from": 0}]}', 'test');
 SELECT credit.rate('hh', subject_id, row) FROM credit.subject, (SELECT 1 AS x) row WHERE code = 'h';
 SELECT credit.rate_group('own', '990501101201');
+SELECT credit.adopt_rating_pack('R-13', '{"weights": {"ability": 1, "output": 0, "integration": 0}}', 'the township''s own', '990501101', '2024-01-01');
+SELECT credit.enter_group_figure('990501101201', 'party', '2024-01-01', 80.5, 'report');
 SELECT credit.set_approval('hh', '{recognised}');
 SELECT credit.set_rating_category('hh', 'household_income');
 INSERT INTO credit.record (subject_id, category_id, provider_id, dated, polarity, source_key, payload, batch_id)
@@ -48,7 +50,7 @@ RESET SESSION AUTHORIZATION;
 SELECT credit.rate_household(subject_id) FROM credit.subject WHERE code = 'h';
 SELECT credit.rate_index(subject_id) FROM credit.subject WHERE code = 'e';
 });
-my @tables = qw(rating_pack rating_adoption group_grade village_session village_result household_limit index_value approval_rule rating rating_category);
+my @tables = qw(rating_pack rating_adoption group_grade group_figure village_session village_result household_limit index_value approval_rule rating rating_category);
 my $rows = join(' UNION ALL ', map { "SELECT '$_', count(*), md5(string_agg(x::text, '/' ORDER BY x::text)) FROM credit.$_ x" } @tables);
 
 $node->safe_psql('postgres', 'CREATE DATABASE restored TEMPLATE template0');
@@ -59,6 +61,7 @@ is($node->safe_psql('restored', $rows), $kept, 'each row is what it was');
 unlike($kept, qr/\|0\|/, 'and no table was empty');
 is($node->safe_psql('restored', q{SELECT grade, good_share FROM credit.group_grade g WHERE g.grade_id = (SELECT credit.rate_group('own', '990501101201') - 1)}), 'yes|1.00000000000000000000', 'numbers go on');
 is($node->safe_psql('restored', q{SELECT c.grade, c.score_grade FROM credit.subject s, credit.current_rating(s.subject_id, 'hh') c WHERE s.code = 'h'}), 'recognised|recognised', 'the current rating');
+is($node->safe_psql('restored', q{SELECT adopted_by_region, adopted_from, parameters -> 'weights' ->> 'ability' FROM credit.adopted_rating_packs('990501101201') WHERE pack_id = 'R-13'}), '990501101|2024-01-01|1', 'what a region adopted');
 is($node->safe_psql('restored', q{SELECT amount FROM credit.household_limit}), '2', 'the limit: half of the net assets');
 my ($result, $out, $error) = $node->psql('restored', '\set VERBOSITY verbose' . "\n" . 'UPDATE credit.village_session SET held_on = held_on - 1');
 like($error, qr/PC434/, 'what was confirmed there cannot be changed here');
