@@ -33,11 +33,11 @@
 #include "utils/array.h"
 #include "utils/builtins.h"
 #include "utils/date.h"
-#include "utils/guc.h"
 #include "utils/lsyscache.h"
 #include "utils/syscache.h"
 
 #include "core/core.h"
+#include "rating/settings.h"
 
 PG_FUNCTION_INFO_V1(pgcredit_indicator_check);
 PG_FUNCTION_INFO_V1(pgcredit_indicator_compute);
@@ -217,11 +217,7 @@ static void
 indicator_begin(PgcreditOwner *saved)
 {
 	GetUserIdAndSecContext(&saved->userid, &saved->sec_context);
-	saved->guc_level = NewGUCNestLevel();
-	(void) set_config_option("search_path", "pg_catalog, credit, pg_temp", PGC_USERSET, PGC_S_SESSION, GUC_ACTION_SAVE, true, 0, false);
-	(void) set_config_option("datestyle", "ISO, YMD", PGC_USERSET, PGC_S_SESSION, GUC_ACTION_SAVE, true, 0, false);
-	(void) set_config_option("timezone", "Asia/Shanghai", PGC_USERSET, PGC_S_SESSION, GUC_ACTION_SAVE, true, 0, false);
-	(void) set_config_option("extra_float_digits", "1", PGC_USERSET, PGC_S_SESSION, GUC_ACTION_SAVE, true, 0, false);
+	saved->guc_level = pgcredit_rating_settings();
 	SetUserIdAndSecContext(get_role_oid("credit_indicator", false),
 						   saved->sec_context | SECURITY_LOCAL_USERID_CHANGE | SECURITY_RESTRICTED_OPERATION);
 }

@@ -9,7 +9,8 @@
  * whoever goes on with a run needs nothing from who began it.
  *
  * Workers are processes of the caller's role that take batches of the same run,
- * as another session that goes on with the run would.
+ * as another session that goes on with the run would.  The source is read under
+ * the settings of settings.c by all of them, not under the caller's.
  */
 #include "postgres.h"
 
@@ -27,11 +28,13 @@
 #include "storage/latch.h"
 #include "utils/array.h"
 #include "utils/builtins.h"
+#include "utils/guc.h"
 #include "utils/lsyscache.h"
 #include "utils/snapmgr.h"
 #include "utils/typcache.h"
 
 #include "core/core.h"
+#include "rating/settings.h"
 
 PG_FUNCTION_INFO_V1(pgcredit_rate_all);
 PG_FUNCTION_INFO_V1(pgcredit_row_subject);
@@ -137,6 +140,20 @@ open_run(FunctionCallInfo fcinfo, Run *run)
 }
 
 /*
+ * Run what reads the source.  Settings end with this query, since a commit would
+ * end them.
+ */
+static void
+read_source(const char *query, int nargs, Oid *types, Datum *values, const char *failure)
+{
+	int			level = pgcredit_rating_settings();
+
+	if (SPI_execute_with_args(query, nargs, types, values, NULL, false, 1) != SPI_OK_SELECT)
+		elog(ERROR, "%s", failure);
+	AtEOXact_GUC(true, level);
+}
+
+/*
  * Cut the subjects into ranges.  The source is read as the caller.
  */
 static void
@@ -155,8 +172,7 @@ plan_run(const Run *run)
 						 "                      COALESCE(pg_catalog.lag(t.id) OVER o OPERATOR(pg_catalog.=) t.id, false) AS twice"
 						 "                 FROM (SELECT CAST(s.subject_id AS bigint) AS id FROM %s s) t"
 						 "               WINDOW o AS (ORDER BY t.id)) g GROUP BY g.b) b", run->source);
-	if (SPI_execute_with_args(query, run->source != NULL ? 2 : 1, types, values, NULL, false, 1) != SPI_OK_SELECT)
-		elog(ERROR, "could not plan a rating run");
+	read_source(query, run->source != NULL ? 2 : 1, types, values, "could not plan a rating run");
 }
 
 /*
@@ -180,8 +196,7 @@ do_batch(const Run *run)
 	if (run->source != NULL)
 		query = psprintf("SELECT credit._rating_take_rows($1, $2, (SELECT pg_catalog.array_agg(q.t) FROM (SELECT t FROM %s t"
 						 " WHERE t.subject_id OPERATOR(pg_catalog.>=) $3 AND t.subject_id OPERATOR(pg_catalog.<=) $4) q))", run->source);
-	if (SPI_execute_with_args(query, run->source != NULL ? 4 : 2, types, values, NULL, false, 1) != SPI_OK_SELECT)
-		elog(ERROR, "could not rate a batch");
+	read_source(query, run->source != NULL ? 4 : 2, types, values, "could not rate a batch");
 	return true;
 }
 
