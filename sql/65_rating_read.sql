@@ -82,8 +82,21 @@ COMMENT ON FUNCTION credit._rating_category_code(text) IS 'code of the category 
 
 CREATE TYPE credit.shown_rating AS (
     subject_id bigint, rating_id bigint, version integer, score float8, grade text, score_grade text, grade_rule text,
-    rule_zh text, rule_en text, reasons jsonb, rated_at timestamptz, valid_until date, review_on date);
+    rule_zh text, rule_en text, reasons jsonb, rated_at timestamptz, valid_until date, review_on date, masked text[]);
 COMMENT ON TYPE credit.shown_rating IS 'a rating as credit.read_rating returns it (评级查询结果)';
+
+-- The ratings that access is open to, covered for a role whose clearance is below a level of the category, as records are: that there
+-- is one, and of when, is shown, what it says is not. Whole where credit.guard lets the row pass as it is.
+CREATE VIEW credit._rating_shown WITH (security_barrier) AS
+SELECT r.subject_id, r.rating_id, r.model_id, r.model, w.whole, CASE WHEN w.whole THEN r.score END AS score,
+       CASE WHEN w.whole OR r.grade IS NULL THEN r.grade ELSE '***' END AS grade,
+       CASE WHEN w.whole OR r.score_grade IS NULL THEN r.score_grade ELSE '***' END AS score_grade,
+       CASE WHEN w.whole THEN r.grade_rule END AS grade_rule, CASE WHEN w.whole THEN r.reasons END AS reasons,
+       r.rated_at, r.valid_until, r.review_on
+  FROM credit.rating r
+ CROSS JOIN LATERAL (SELECT COALESCE(credit.guard(r.subject_id, credit._rating_category(r.model), (r.rated_at AT TIME ZONE 'Asia/Shanghai')::date), false) AS whole) w
+ WHERE credit._guard_masked(r.subject_id, credit._rating_category(r.model), (r.rated_at AT TIME ZONE 'Asia/Shanghai')::date);
+COMMENT ON VIEW credit._rating_shown IS 'ratings that access is open to, covered above the role''s clearance (评级，脱敏)';
 
 -- After access is opened; the guard asks for each row again.
 CREATE FUNCTION credit._shown_ratings(subjects bigint[], model text) RETURNS SETOF credit.shown_rating
@@ -91,11 +104,12 @@ CREATE FUNCTION credit._shown_ratings(subjects bigint[], model text) RETURNS SET
 BEGIN
     RETURN QUERY
     SELECT n.subject_id, n.rating_id, m.version, n.score, n.grade, n.score_grade, n.grade_rule,
-           COALESCE(k.title_zh, k.condition), COALESCE(k.title_en, k.condition), n.reasons, n.rated_at, n.valid_until, n.review_on
+           COALESCE(k.title_zh, k.condition), COALESCE(k.title_en, k.condition), n.reasons, n.rated_at, n.valid_until, n.review_on,
+           CASE WHEN n.whole THEN '{}' ELSE '{score,grade,score_grade,grade_rule,reasons}'::text[] END
       FROM (SELECT DISTINCT u.id FROM unnest(subjects) u(id)) s
      CROSS JOIN LATERAL (SELECT r.subject_id, r.rating_id, r.model_id, r.score, r.grade, r.score_grade, r.grade_rule, r.reasons,
-                                r.rated_at, r.valid_until, r.review_on
-                           FROM credit.rating r
+                                r.rated_at, r.valid_until, r.review_on, r.whole
+                           FROM credit._rating_shown r
                           WHERE r.subject_id = s.id AND r.model = _shown_ratings.model
                           ORDER BY r.rating_id DESC NULLS LAST LIMIT 1) n
       JOIN credit.model m ON m.model_id = n.model_id
@@ -124,10 +138,11 @@ $$;
 COMMENT ON FUNCTION credit.read_rating(bigint[], text, text) IS
     'the same for many subjects: returns what is granted, the refusals are in the log (批量查询评级)';
 
-REVOKE ALL ON credit.rating_category FROM PUBLIC;
+REVOKE ALL ON credit.rating_category, credit._rating_shown FROM PUBLIC;
 REVOKE ALL ON FUNCTION credit._rating_category(text), credit._rating_category_code(text), credit.set_rating_category(text, text),
     credit._shown_ratings(bigint[], text), credit.read_rating(bigint, text, text), credit.read_rating(bigint[], text, text) FROM PUBLIC;
 GRANT SELECT ON credit.rating_category TO credit_operator, credit_institution, credit_auditor;
+GRANT SELECT ON credit._rating_shown TO credit_institution;
 GRANT SELECT (subject_id, rating_id, model_id, model, score, grade, score_grade, grade_rule, reasons, rated_at, valid_until, review_on)
     ON credit.rating TO credit_institution;
 GRANT EXECUTE ON FUNCTION credit.set_rating_category(text, text) TO credit_operator;

@@ -791,7 +791,8 @@ INSERT INTO expected VALUES
     ('table credit.grade_notice_rule',      '.r....r'),
     ('table credit.grade_notice',           '....r..'),
     ('table credit.grade_terms',            '.r..rrr'),
-    ('view credit.stat_progress_rating',    '.r....r');
+    ('view credit.stat_progress_rating',    '.r....r'),
+    ('view credit._rating_shown',           '....r..');
 
 -- Rating packs, groups, villages, approval by group.
 INSERT INTO expected SELECT trim(l), '.X.....' FROM string_to_table($$
@@ -1243,7 +1244,9 @@ SELECT is_empty($$
      WHERE has_column_privilege(c.role, r.oid, t.attnum, 'SELECT')
        AND (c.role NOT IN ('credit_operator', 'credit_portal') AND (c.role, r.relname) NOT IN (('credit_institution', 'record'), ('credit_institution', 'rating'), ('credit_institution', 'grade_notice')))
        AND NOT (c.role = 'credit_institution' AND r.relname IN (SELECT v.view_name FROM credit.category_view v)
-                AND pg_get_viewdef(r.oid) ~ 'WHERE .*credit\._guard_masked\(r\.subject_id, r\.category_id, r\.dated\)+;$') $$,
+                AND pg_get_viewdef(r.oid) ~ 'WHERE .*credit\._guard_masked\(r\.subject_id, r\.category_id, r\.dated\)+;$')
+       AND NOT (c.role = 'credit_institution' AND r.relname = '_rating_shown'
+                AND pg_get_viewdef(r.oid) ~ 'WHERE \(*credit\._guard_masked\(r\.subject_id, credit\._rating_category\(r\.model\), \(+r\.rated_at AT TIME ZONE ''Asia/Shanghai''::text\)+::date\)+;$') $$,
     'no row about a subject is an analyst''s, an auditor''s or a provider''s to read, and an institution''s behind the guard only');
 
 SELECT * FROM finish();

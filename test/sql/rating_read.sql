@@ -122,6 +122,34 @@ SELECT count(*), count(inputs) FROM credit.rating WHERE subject_id BETWEEN :s1 A
 SET ROLE rr_analyst;
 SELECT rr_try('SELECT grade FROM credit.rating') LIKE '42501%' AS none, rr_try('SELECT * FROM credit.read_rating(1::bigint, ''pre_loan'', ''rr_regress'')') LIKE '42501%' AS nor_by_function;
 RESET ROLE;
+-- a role below the level of the category: covered, whatever a model's grades are; the access and the refusal are entries all the same
+SET ROLE rr_operator;
+SELECT credit.set_institution_clearance('rr_bank', 2), credit.set_category_level('tax_payment', 3);
+RESET ROLE;
+SELECT rr_wait() AS from_here \gset
+SET ROLE rr_bank;
+SELECT subject_id - :s1 AS who, version > 0 AS versioned, score, grade, score_grade, grade_rule, rule_zh, rule_en, reasons, rated_at IS NOT NULL AS rated, valid_until > rated_at::date AS valid, masked
+  FROM credit.read_rating(:s1::bigint, 'pre_loan', 'rr_regress');
+SELECT subject_id - :s1 AS who, grade, masked FROM credit.read_rating(ARRAY[:s1, :s2]::bigint[], 'pre_loan', 'rr_regress');
+SELECT rr_try(format('SELECT * FROM credit.read_rating(%s::bigint, ''pre_loan'', ''rr_regress'')', :s2));
+-- neither the table nor the view behind the function says more, nor anything when nothing is open
+SELECT rr_try('SELECT * FROM credit._rating_shown');
+BEGIN;
+SELECT granted FROM credit.open_access(:s1::bigint, 'pre_loan', '{tax_payment}');
+SELECT count(score) AS by_table FROM credit.rating;
+SELECT DISTINCT whole, score, grade, score_grade, grade_rule, reasons FROM credit._rating_shown;
+SELECT count(*) AS by_condition FROM credit._rating_shown WHERE grade IN ('A', 'B') OR score > 0;
+COMMIT;
+RESET ROLE;
+SELECT rr_wait() > 0;
+SELECT kind, actor, reason, subject FROM rr_log WHERE seq > :from_here ORDER BY seq;
+-- a model of which some fields alone are above: the rating is whole or not, it has no fields of its own
+SET ROLE rr_operator;
+SELECT credit.set_category_level('tax_payment', 2);
+SET ROLE rr_bank;
+SELECT grade, score_grade, grade_rule, masked FROM credit.read_rating(:s1::bigint, 'pre_loan', 'rr_regress');
+RESET ROLE;
+SELECT credit.set_category_level('tax_payment', 3), credit.set_institution_clearance('rr_bank', 4);
 -- a category that became public later shows no rating
 SELECT credit.set_category_public('tax_payment', true, 'test');
 SET ROLE rr_bank;
