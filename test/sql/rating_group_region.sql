@@ -47,9 +47,9 @@ CREATE FUNCTION pg_temp.bands(five numeric) RETURNS jsonb LANGUAGE sql AS $$
     SELECT jsonb_build_object('good_grades', '["5", "4"]'::jsonb, 'least_graded', 1, 'least_graded_share', 0,
         'bands', jsonb_build_array(jsonb_build_object('grade', '5', 'from', five), '{"grade": "4", "from": 0.3}'::jsonb, '{"grade": "3", "from": 0.2}'::jsonb, '{"grade": "2", "from": 0.1}'::jsonb, '{"grade": "1", "from": 0}'::jsonb))
 $$;
-CREATE FUNCTION pg_temp.rated(region text, day date DEFAULT NULL) RETURNS credit.group_grade LANGUAGE plpgsql AS $$
+CREATE FUNCTION pg_temp.rated(region text, day date DEFAULT NULL, scheme text DEFAULT 'R-02') RETURNS credit.group_grade LANGUAGE plpgsql AS $$
 DECLARE
-    id CONSTANT bigint := credit.rate_group('R-02', region::credit.region_code, day);
+    id CONSTANT bigint := credit.rate_group(scheme, region::credit.region_code, day);
     g credit.group_grade;
 BEGIN
     SELECT * INTO g FROM credit.group_grade x WHERE x.grade_id = id;
@@ -104,6 +104,33 @@ CREATE TEMP TABLE opened AS SELECT v.region, credit.open_village_session('R-10',
   FROM (VALUES ('990481101201', date '2024-02-01'), ('990482101201', '2024-02-01'), ('990481101202', '2023-02-01')) v(region, day);
 SELECT o.region, pg_temp.fails(format('SELECT credit.enter_village_result(%s, %s, 1000, 0.9)', o.session_id, s.subject_id)) ~ '^no error' AS taken
   FROM opened o JOIN credit.subject s ON s.code = format('rr-%s-1', o.region) ORDER BY 1;
+
+-- confirmed: in the county's own range the factor is not, elsewhere the limit is the general one; a loss as income leaves nothing
+CREATE ROLE rr_second LOGIN;
+GRANT credit_operator TO rr_second;
+GRANT SELECT ON opened TO rr_second;
+SET LOCAL SESSION AUTHORIZATION rr_second;
+SELECT sum(credit.confirm_village_session(session_id)) AS confirmed FROM opened WHERE region <> '990481101201';
+RESET SESSION AUTHORIZATION;
+INSERT INTO credit.record (subject_id, category_id, provider_id, dated, polarity, source_key, payload, batch_id)
+SELECT s.subject_id, c.category_id, 1, '2022-01-01', 'neutral', 'rr-sheet-' || v.category, v.payload::jsonb, 0
+  FROM (VALUES ('rr-990482101201-1', 'household_assets_debts', '{"assets": 1000, "debts": 0}'), ('rr-990482101201-1', 'household_income', '{"year": 2021, "income": -5}'),
+       ('rr-990481101202-1', 'household_assets_debts', '{"assets": 1000, "debts": 0}'), ('rr-990481101202-1', 'household_income', '{"year": 2021, "income": 900}')) v(code, category, payload)
+  JOIN credit.subject s USING (code) JOIN credit.category c ON c.code = v.category;
+CREATE TEMP TABLE limits AS SELECT credit.rate_household(subject_id) AS limit_id FROM credit.subject WHERE code = 'rr-990482101201-1';
+SELECT by_assets, by_income, village_limit, amount FROM credit.household_limit JOIN limits USING (limit_id);
+SELECT regexp_replace(pg_temp.fails(format('SELECT credit.rate_household(%s)', subject_id)), 'household [0-9]+', 'household N') FROM credit.subject WHERE code = 'rr-990481101202-1';
+DELETE FROM credit.record WHERE source_key LIKE 'rr-sheet-%';
+
+-- a firm of the village is no member; a share of graded members just below the least; a village that did not exist yet
+INSERT INTO credit.subject (kind, code, region, registered_at) VALUES ('enterprise', 'rr-firm', '990481101201', '2020-01-01'), ('household', 'rr-ungraded', '990482101201', '2020-01-01');
+SELECT members, graded FROM pg_temp.rated('990481101201', '2024-03-01');
+SELECT credit.adopt_rating_pack('R-02', pg_temp.bands(0.6) || '{"least_graded_share": 0.91}', 'more', '990482', '2024-01-01') > 0 AS more,
+       credit.adopt_rating_pack('R-02', pg_temp.bands(0.6) || '{"least_graded_share": 0.9}', 'less', '990482', '2024-02-01') > 0 AS less;
+SELECT d.day, g.members, g.graded, g.grade FROM unnest('{2024-01-31,2024-02-01}'::date[]) d(day), LATERAL pg_temp.rated('990482101201', d.day) g ORDER BY 1;
+INSERT INTO credit.region (code, name_zh, level, valid_from) VALUES ('990482101202', '乙新村', 'village', '2025-01-01');
+SELECT credit.adopt_rating_pack('R-04', '{"members": "R-02", "good_grades": ["5"], "least_graded": 1, "least_graded_share": 0, "bands": [{"grade": "recognised", "from": 1}, {"grade": "not_recognised", "from": 0}]}', 'all') > 0 AS townships;
+SELECT d.day, g.members FROM unnest('{2024-12-31,2025-01-01}'::date[]) d(day), LATERAL pg_temp.rated('990482101', d.day, 'R-04') g ORDER BY 1;
 
 -- criteria --------------------------------------------------------------------------
 -- loans and overdue loans of a household, as two figures of records

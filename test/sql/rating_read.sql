@@ -176,6 +176,17 @@ BEGIN;
 SELECT granted FROM credit.open_access(:s3::bigint, 'pre_loan', '{tax_payment}');
 SELECT score FROM credit.rating ORDER BY score;
 COMMIT;
+-- covered, the same days
+RESET ROLE;
+SELECT credit.set_institution_clearance('rr_bank', 2);
+SET ROLE rr_bank;
+BEGIN;
+SELECT granted FROM credit.open_access(:s3::bigint, 'pre_loan', '{tax_payment}');
+SELECT (rated_at AT TIME ZONE 'Asia/Shanghai')::date AS day, grade FROM credit._rating_shown ORDER BY 1;
+COMMIT;
+RESET ROLE;
+SELECT credit.set_institution_clearance('rr_bank', 4);
+SET ROLE rr_bank;
 -- of ratings that an index finds and the guard refuses, not even the number is told; nor do estimates tell who has many
 RESET ROLE;
 CREATE FUNCTION rr_told(condition text, OUT shown int, OUT removed int, OUT counted bigint, OUT estimate numeric) LANGUAGE plpgsql AS $$
