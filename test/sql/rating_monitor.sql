@@ -150,4 +150,8 @@ SELECT count(*) > 10 AS figures FROM credit.monitor('watched', '2023-01-01', '20
 SET LOCAL ROLE monitor_analyst;
 SELECT pg_temp.fails('SELECT credit.monitor(''watched'', ''2023-01-01'', ''2024-01-01'', ''2022-01-01'', ''2023-01-01'')'), pg_temp.fails('SELECT count(*) FROM credit.monitor_run');
 RESET ROLE;
+-- edges: a threshold is reached at itself, an interval of none or all ends at 0 or 1 exactly, an empty bin counts half a case unless said
+SELECT v, credit._monitor_light('{"x": [0.5, 2]}', 'x', v) AS light, credit._monitor_light('{}', 'psi', v / 2) AS shipped FROM unnest('{0.25,0.499,0.5,1.999,2}'::float8[]) v;
+SELECT w.low = 0 AS none, x.high = 1 AS every, w.high < 1 AND x.low > 0 AS inside FROM credit._wilson(0, 7) w, credit._wilson(7, 7) x;
+SELECT credit._monitor_empty_bin(-1, '{}') AS unsaid, credit._monitor_empty_bin(-1, '{"empty_bin": "drop"}') AS said;
 ROLLBACK;
