@@ -152,6 +152,7 @@ SELECT pg_temp.fails('SELECT credit.monitor(''watched'', ''2023-01-01'', ''2024-
 RESET ROLE;
 -- edges: a threshold is reached at itself, an interval of none or all ends at 0 or 1 exactly, an empty bin counts half a case unless said
 SELECT v, credit._monitor_light('{"x": [0.5, 2]}', 'x', v) AS light, credit._monitor_light('{}', 'psi', v / 2) AS shipped FROM unnest('{0.25,0.499,0.5,1.999,2}'::float8[]) v;
-SELECT w.low = 0 AS none, x.high = 1 AS every, w.high < 1 AND x.low > 0 AS inside FROM credit._wilson(0, 7) w, credit._wilson(7, 7) x;
+SELECT bool_and(w.low = 0) AS none, bool_and(x.high = 1) AS every, bool_and(w.high < 1 AND x.low > 0) AS inside
+  FROM generate_series(1, 300) n, credit._wilson(0, n) w, credit._wilson(n, n) x;
 SELECT credit._monitor_empty_bin(-1, '{}') AS unsaid, credit._monitor_empty_bin(-1, '{"empty_bin": "drop"}') AS said;
 ROLLBACK;
