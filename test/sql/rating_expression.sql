@@ -136,6 +136,8 @@ SELECT count(*) FILTER (WHERE credit.model_definition('trip ' || n, 1) = credit.
        string_agg(e, ' | ') FILTER (WHERE credit.model_definition('trip ' || n, 1) <> credit.model_definition('trip ' || n, 2)) AS different FROM trip;
 RESET client_min_messages;
 -- PMML of others: what an expression may be, by value, and what is refused
+-- at the edge itself
+SELECT e, pg_temp.value(e, 0, 0) AS both_zero FROM unnest(ARRAY['if(x <= y, 1, 2)', 'if(x >= y, 1, 2)', 'if(x < y, 1, 2)', 'if(x > y, 1, 2)', 'sqrt(x)', 'pow(x, y)', 'floor(x)']) e;
 CREATE FUNCTION pg_temp.foreign_card(name text, expression text, attribute text DEFAULT '') RETURNS text LANGUAGE sql AS $$
 SELECT format('<PMML version="4.4"><Header/><DataDictionary><DataField name="x" dataType="double"/><DataField name="y" dataType="double"/><DataField name="t" dataType="string"/></DataDictionary><Scorecard modelName="%s" functionName="regression" useReasonCodes="false">
 <MiningSchema><MiningField name="t"/><MiningField name="x"/><MiningField name="y"/></MiningSchema><Characteristics><Characteristic><Attribute%s><True/><ComplexPartialScore>%s</ComplexPartialScore></Attribute></Characteristic></Characteristics></Scorecard></PMML>', name, attribute, expression)
